@@ -1,0 +1,1 @@
+"""The words: every record, topic and metric of Quantum Leap. Imports nothing of ours."""
