@@ -52,7 +52,7 @@ class SizingMethod(StrEnum):
     KELLY = "KELLY"
 
 
-class ClockTick(Record):
+class ClockTick(Record, frozen=True):
     """The time, for every room: wall time each second in live and paper, the feed's time in replay.
 
     clock_id: which clock
@@ -63,7 +63,7 @@ class ClockTick(Record):
     clock_id: str
 
 
-class KillSwitch(Record):
+class KillSwitch(Record, frozen=True):
     """Stop, or allow again. Folds see it in their inbox; execution reads it from `control.kill` as well.
 
     request_id: the same request twice is one; both topics carry the same
@@ -91,7 +91,7 @@ class KillSwitch(Record):
         return f"{self.scope}/{self.scope_id}"
 
 
-class Parameter(Part):
+class Parameter(Part, frozen=True):
     """One named setting of a strategy.
 
     name: as the strategy declares it
@@ -102,7 +102,7 @@ class Parameter(Part):
     value: str
 
 
-class StrategyControl(Record):
+class StrategyControl(Record, frozen=True):
     """Deploy, pause, resume, stop or re-parameterise one instance (strategy, instrument, account).
 
     request_id: the same request twice is one
@@ -129,7 +129,7 @@ class StrategyControl(Record):
     parameters: list[Parameter] = []
 
 
-class AccountOpened(Record):
+class AccountOpened(Record, frozen=True):
     """An account exists from here on.
 
     account_id: its id
@@ -152,7 +152,7 @@ class AccountOpened(Record):
     author: str
 
 
-class CashMovement(Record):
+class CashMovement(Record, frozen=True):
     """Money comes in or goes out, other than by trading.
 
     account_id: whose
@@ -171,7 +171,7 @@ class CashMovement(Record):
     reason: str
 
 
-class Environment(Record):
+class Environment(Record, frozen=True):
     """The mode of an environment, fixed when it is made.
 
     name: names every topic, group, transactional id and database

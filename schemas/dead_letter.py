@@ -20,7 +20,7 @@ class DeadLetterReason(StrEnum):
     SKIPPED = "SKIPPED"
 
 
-class DeadLetter(Record):
+class DeadLetter(Record, frozen=True):
     """A record that a door could not let through; the bytes are kept.
 
     source_topic, source_partition, source_offset: where it is
@@ -47,7 +47,7 @@ class DeadLetter(Record):
     author: str = ""
 
 
-class UnreadableRecord(Record):
+class UnreadableRecord(Record, frozen=True):
     """In the accounts room: something for this account, or this partition, could not be read.
 
     account_id: whose, where the key could be read; empty means the whole partition

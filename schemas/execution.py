@@ -21,7 +21,7 @@ class Liquidity(StrEnum):
     REMOVED = "REMOVED"
 
 
-class ExecutionReport(Record):
+class ExecutionReport(Record, frozen=True):
     """A broker's word on one order; FIX message 8, or 9 where a cancel or replace was rejected.
 
     account_id: whose order
@@ -75,7 +75,7 @@ class ExecutionReport(Record):
     stop_price: Price | None = None
 
 
-class NotSent(Record):
+class NotSent(Record, frozen=True):
     """A command that execution did not send, for a reason of ours; its reservation is released.
 
     account_id: whose order
@@ -94,7 +94,7 @@ class NotSent(Record):
     limit: str = ""
 
 
-class Fill(Record):
+class Fill(Record, frozen=True):
     """One execution of ours, as folded into the position.
 
     account_id: who traded
@@ -139,7 +139,7 @@ class Fill(Record):
     multiplier: Quantity | None = None
 
 
-class HeldPosition(Part):
+class HeldPosition(Part, frozen=True):
     """What a broker says we hold of one instrument.
 
     instrument_id: our id, or the venue's symbol where we know none
@@ -152,7 +152,7 @@ class HeldPosition(Part):
     average_price: Price | None = None
 
 
-class BrokerPositions(Record):
+class BrokerPositions(Record, frozen=True):
     """All that one broker says an account holds; an instrument not named is flat there.
 
     account_id: whose
@@ -169,7 +169,7 @@ class BrokerPositions(Record):
     positions: list[HeldPosition]
 
 
-class HeldCash(Part):
+class HeldCash(Part, frozen=True):
     """What a broker says we have of one currency.
 
     currency: ISO code or coin
@@ -180,7 +180,7 @@ class HeldCash(Part):
     amount: Money
 
 
-class BrokerCash(Record):
+class BrokerCash(Record, frozen=True):
     """The cash that one broker says an account has.
 
     account_id: whose

@@ -22,7 +22,7 @@ class ManualAction(StrEnum):
     REARM = "REARM"
 
 
-class TradeIntent(Record):
+class TradeIntent(Record, frozen=True):
     """A strategy's wish: a direction or a target and why, never a quantity. Sizing belongs to the account.
 
     intent_id: pure function of the instance and of what caused the wish
@@ -71,7 +71,7 @@ class TradeIntent(Record):
     reason: str = ""
 
 
-class ManualOrder(Record):
+class ManualOrder(Record, frozen=True):
     """A person places, cancels or replaces an order, closes a position or re-arms a latched check; risk still decides.
 
     request_id: the same request twice is one

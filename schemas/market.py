@@ -49,7 +49,7 @@ class MarketStatus(StrEnum):
     GAP = "GAP"
 
 
-class QuoteBatch(Record):
+class QuoteBatch(Record, frozen=True):
     """Quotes of one instrument from one feed, as columns of equal length.
 
     instrument_id: our id of the instrument
@@ -76,7 +76,7 @@ class QuoteBatch(Record):
     ask_sizes: list[int] = []
 
 
-class TradeBatch(Record):
+class TradeBatch(Record, frozen=True):
     """Public trades of one instrument from one feed, as columns of equal length.
 
     instrument_id: our id of the instrument
@@ -101,7 +101,7 @@ class TradeBatch(Record):
     sizes: list[int] = []
 
 
-class BarBatch(Record):
+class BarBatch(Record, frozen=True):
     """Bars of one instrument as the feed made them, as columns of equal length.
 
     instrument_id: our id of the instrument
@@ -131,7 +131,7 @@ class BarBatch(Record):
     volumes: list[int] = []
 
 
-class Heartbeat(Record):
+class Heartbeat(Record, frozen=True):
     """A feed says that it is alive and has told all it knows up to the event time.
 
     feed_id: who reports
@@ -142,7 +142,7 @@ class Heartbeat(Record):
     feed_id: str
 
 
-class Bar(Record):
+class Bar(Record, frozen=True):
     """Prices of one instrument over one interval; the event time is its end.
 
     instrument_id: our id of the instrument
@@ -166,7 +166,7 @@ class Bar(Record):
     count: int = 0
 
 
-class QualityFinding(Record):
+class QualityFinding(Record, frozen=True):
     """What was refused or flagged in market data, and why.
 
     instrument_id: our id of the instrument
@@ -189,7 +189,7 @@ class QualityFinding(Record):
     detail: str = ""
 
 
-class MarketCondition(Record):
+class MarketCondition(Record, frozen=True):
     """How the market of one instrument stands. Estimators without their inputs are absent.
 
     instrument_id: our id of the instrument
@@ -200,7 +200,7 @@ class MarketCondition(Record):
     parkinson_volatility: from highs and lows, annualised, as a fraction
     garman_klass_volatility: from open, high, low and close, annualised, as a fraction
     percentile: of the EWMA volatility within its own history, 0 to 1
-    price_volatility: standard deviation of price differences per bar, in the quote currency, where prices may be negative
+    price_volatility: standard deviation of price differences per bar, in the quote currency, where prices may be <= 0
     reason: one sentence for people
     """
 
@@ -218,7 +218,7 @@ class MarketCondition(Record):
     reason: str = ""
 
 
-class Mark(Record):
+class Mark(Record, frozen=True):
     """The price at which one instrument is valued, and how far it went since the mark before.
 
     instrument_id: our id of the instrument
@@ -236,7 +236,7 @@ class Mark(Record):
     volume: Quantity | None = None
 
 
-class MarkBatch(Record):
+class MarkBatch(Record, frozen=True):
     """Marks of several instruments for every partition of accounts.
 
     relay_id: who relays

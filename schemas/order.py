@@ -82,7 +82,7 @@ class ExecType(StrEnum):
     UNKNOWN = "UNKNOWN"
 
 
-class SubmitOrder(Record):
+class SubmitOrder(Record, frozen=True):
     """Send this order, once. The committed command is the durable intent.
 
     client_order_id: pure function of the order's cause; the broker knows the order by it
@@ -134,7 +134,7 @@ class SubmitOrder(Record):
     reference_price: Price | None = None
 
 
-class CancelOrder(Record):
+class CancelOrder(Record, frozen=True):
     """Cancel this order.
 
     request_id: client_order_id of the cancel itself, a pure function of its cause
@@ -159,7 +159,7 @@ class CancelOrder(Record):
     broker_order_id: str = ""
 
 
-class ReplaceOrder(Record):
+class ReplaceOrder(Record, frozen=True):
     """Change quantity or price of this order.
 
     request_id: client_order_id of the order as replaced, a pure function of its cause
@@ -191,7 +191,7 @@ class ReplaceOrder(Record):
     broker_order_id: str = ""
 
 
-class QueryOrder(Record):
+class QueryOrder(Record, frozen=True):
     """Ask the broker what became of this order.
 
     request_id: pure function of order and attempt
@@ -218,7 +218,7 @@ class QueryOrder(Record):
     broker_order_id: str = ""
 
 
-class OrderEvent(Record):
+class OrderEvent(Record, frozen=True):
     """One step in an order's life, after it was folded.
 
     account_id: whose order

@@ -7,7 +7,7 @@ from schemas.record import Record
 from schemas.scalars import Money, Price, Quantity, UtcMicros
 
 
-class PositionState(Record):
+class PositionState(Record, frozen=True):
     """One position after a fill or a mark, with the mark used.
 
     account_id: whose
@@ -45,7 +45,7 @@ class PnlDimension(StrEnum):
     INSTRUMENT = "INSTRUMENT"
 
 
-class PnlSnapshot(Record):
+class PnlSnapshot(Record, frozen=True):
     """Result so far, by one dimension.
 
     account_id: whose
@@ -79,7 +79,7 @@ class PnlSnapshot(Record):
     drawdown: Quantity | None = None
 
 
-class PerformanceSnapshot(Record):
+class PerformanceSnapshot(Record, frozen=True):
     """Statistics of an account's equity, daily.
 
     account_id: whose
@@ -99,7 +99,7 @@ class PerformanceSnapshot(Record):
     max_drawdown: float | None = None
 
 
-class AccountSnapshot(Record):
+class AccountSnapshot(Record, frozen=True):
     """All of one account's state at a point of its history, so that replay need not start at the beginning.
 
     account_id: whose

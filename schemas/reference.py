@@ -24,7 +24,7 @@ class ContractKind(StrEnum):
     INVERSE = "INVERSE"
 
 
-class Instrument(Record):
+class Instrument(Record, frozen=True):
     """What can be traded, and its rules. The newest record of an instrument holds.
 
     instrument_id: our id
@@ -80,7 +80,7 @@ class Instrument(Record):
     bars_per_year: int = 252
 
 
-class FeeSchedule(Record):
+class FeeSchedule(Record, frozen=True):
     """What a venue takes for a fill; used to estimate costs before the order, never instead of the broker's own figure.
 
     venue: whose fees
@@ -101,7 +101,7 @@ class FeeSchedule(Record):
     currency: str
 
 
-class Session(Part):
+class Session(Part, frozen=True):
     """One stretch of trading.
 
     opens_us, closes_us: microseconds of UTC
@@ -111,7 +111,7 @@ class Session(Part):
     closes_us: UtcMicros
 
 
-class TradingSession(Record):
+class TradingSession(Record, frozen=True):
     """Sessions of one calendar for some days ahead; outside them nothing trades.
 
     calendar: its exchange-calendars name

@@ -15,7 +15,7 @@ class CheckOutcome(StrEnum):
     HARD = "HARD"
 
 
-class CheckResult(Part):
+class CheckResult(Part, frozen=True):
     """What one check saw and said.
 
     check_id: stable id of the check
@@ -36,7 +36,7 @@ class CheckResult(Part):
     inputs: str = ""
 
 
-class RiskVerdict(Record):
+class RiskVerdict(Record, frozen=True):
     """The gate's answer to one wish: every check, gravest first.
 
     account_id: who would trade
@@ -69,7 +69,7 @@ class RiskVerdict(Record):
     signal_id: str = ""
 
 
-class Limit(Part):
+class Limit(Part, frozen=True):
     """One bound.
 
     name: which limit, as the check list prints it
@@ -86,7 +86,7 @@ class Limit(Part):
     soft: Quantity | None = None
 
 
-class LimitChange(Record):
+class LimitChange(Record, frozen=True):
     """New limits of an account, taken whole or not at all.
 
     account_id: whose
@@ -123,7 +123,7 @@ class RiskEventKind(StrEnum):
     PROTECTION_LOCKED = "PROTECTION_LOCKED"
 
 
-class RiskEvent(Record):
+class RiskEvent(Record, frozen=True):
     """Something that risk did on its own.
 
     account_id: where
@@ -154,7 +154,7 @@ class RiskEvent(Record):
     reason: str = ""
 
 
-class LimitUse(Part):
+class LimitUse(Part, frozen=True):
     """How much of one limit is used.
 
     name: which limit
@@ -171,7 +171,7 @@ class LimitUse(Part):
     limit: Quantity
 
 
-class RiskSnapshot(Record):
+class RiskSnapshot(Record, frozen=True):
     """How near an account is to its limits.
 
     account_id: whose
@@ -208,7 +208,7 @@ class DiscrepancyKind(StrEnum):
     UNREADABLE = "UNREADABLE"
 
 
-class Discrepancy(Record):
+class Discrepancy(Record, frozen=True):
     """Two sides that should agree and do not; it stays open until resolved.
 
     account_id: whose
@@ -234,7 +234,7 @@ class Discrepancy(Record):
     reason: str = ""
 
 
-class DiscrepancyResolved(Record):
+class DiscrepancyResolved(Record, frozen=True):
     """A person or rule settles a discrepancy.
 
     account_id: whose

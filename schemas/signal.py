@@ -47,7 +47,7 @@ class SignalRefusal(StrEnum):
     SIGNATURE = "SIGNATURE"
 
 
-class Factor(Part):
+class Factor(Part, frozen=True):
     """One input that moved the opinion; for people only.
 
     name: what it is
@@ -60,7 +60,7 @@ class Factor(Part):
     weight: float
 
 
-class Signal(Record):
+class Signal(Record, frozen=True):
     """An AI provider's opinion on one instrument; the event time is when the provider made it.
 
     signal_id: the provider's id; the same id twice is one signal
@@ -125,7 +125,7 @@ class Signal(Record):
     latency_ms: int | None = None
 
 
-class AcceptedSignal(Record):
+class AcceptedSignal(Record, frozen=True):
     """A signal that passed; the event time is when it was accepted.
 
     instrument_id: our id of the instrument
@@ -147,7 +147,7 @@ class AcceptedSignal(Record):
         return f"{self.signal.provider_id}/{self.signal.signal_id}"
 
 
-class RefusedSignal(Record):
+class RefusedSignal(Record, frozen=True):
     """A signal that did not pass, and why.
 
     signal_id: the provider's id
@@ -168,7 +168,7 @@ class RefusedSignal(Record):
     limit: str = ""
 
 
-class ProviderControl(Record):
+class ProviderControl(Record, frozen=True):
     """A person or rule changes the standing of a provider.
 
     request_id: the same request twice is one
