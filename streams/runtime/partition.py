@@ -1,0 +1,79 @@
+"""Partition: the states of one partition of a room, and how a record folds into them.
+
+The one place that knows what a keyed and what a broadcast record does. The door on Kafka and the in-process runner both
+fold through it, so that live, paper and backtest agree. It knows no bytes, offsets or ids.
+"""
+
+from collections.abc import Iterable
+from typing import Generic
+
+from schemas.record import Record
+from streams.runtime.room import Room, Shared, State
+
+
+class Partition(Generic[State, Shared]):
+    """States by key, the shared state, and the index of interests.
+
+    `changed` holds the keys whose state is another object than at the last `settle`; `shared_changed` says it of the
+    shared state.
+    """
+
+    def __init__(self, room: Room[State, Shared], states: dict[str, State] | None = None, shared: Shared | None = None):
+        self._room = room
+        self._broadcast = room.reads.broadcast
+        self.states: dict[str, State] = states or {}
+        self.shared: Shared = shared if shared is not None else room.begin_shared()
+        self.changed: set[str] = set()
+        self.shared_changed = False
+        self._tags: dict[str, frozenset[str]] = {}
+        self._keys_by_tag: dict[str, set[str]] = {}
+        for key, state in self.states.items():
+            self._index(key, state)
+
+    def fold(self, key: str | None, record: Record) -> list[Record]:
+        """Fold one record and return what the room says, in order. `key` is None for a broadcast record."""
+        if type(record) in self._broadcast:
+            return self._fold_broadcast(record)
+        assert key is not None, f"{type(record).__name__} needs a key on {self._room.reads.name}"
+        state = self.states.get(key)
+        return list(self._fold_key(key, self._room.begin(key) if state is None else state, record))
+
+    def settle(self) -> None:
+        """Forget what changed: it is durable now."""
+        self.changed.clear()
+        self.shared_changed = False
+
+    def _fold_broadcast(self, record: Record) -> list[Record]:
+        shared, said = self._room.fold_shared(self.shared, record)
+        if shared is not self.shared:
+            self.shared = shared
+            self.shared_changed = True
+        outputs = list(said)
+        for key in self._touched(self._room.touches(record)):
+            outputs.extend(self._fold_key(key, self.states[key], record))
+        return outputs
+
+    def _fold_key(self, key: str, before: State, record: Record) -> Iterable[Record]:
+        state, said = self._room.fold(before, self.shared, record)
+        if state is not before or key not in self.states:
+            self.states[key] = state
+            self.changed.add(key)
+            self._index(key, state)
+        return said
+
+    def _touched(self, tags: Iterable[str]) -> list[str]:
+        keys: set[str] = set()
+        for tag in tags:
+            keys |= self._keys_by_tag.get(tag, set())
+        return sorted(keys)
+
+    def _index(self, key: str, state: State) -> None:
+        tags = frozenset(self._room.interests(state))
+        known = self._tags.get(key)
+        if tags == known:
+            return
+        for tag in (known or frozenset()) - tags:
+            self._keys_by_tag[tag].discard(key)
+        for tag in tags - (known or frozenset()):
+            self._keys_by_tag.setdefault(tag, set()).add(key)
+        self._tags[key] = tags
