@@ -1,7 +1,7 @@
 """The in-process runner: the same rooms over a log in memory, deterministic, with no servers.
 
 For backtests, tests and what-if. It is not Kafka pretending: records stay objects, nothing is encoded, and each reader
-takes what was written since its last turn. Who takes turns when is the schedule's business (`streams.runtime.schedule`).
+takes what was written since its last turn. Who takes turns when is `streams.runtime.schedule`'s business.
 """
 
 from collections import defaultdict, deque

@@ -1,0 +1,60 @@
+# The verbs of this project; `make` alone prints them. Every verb sets up what it needs.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+SEEDS ?= 2000
+ARGS ?=
+
+.PHONY: help setup run backtest test check fix bench simulate faults docs clean
+
+help: ## Print the verbs
+	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(READY) ## Make the virtual environment with all that is needed
+
+$(READY): pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -c 'import sys; sys.exit("Quantum Leap needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Try: make PYTHON=python3.12 setup") if sys.version_info < (3, 11) else 0'
+	@if command -v uv >/dev/null 2>&1; then \
+	  test -x $(BIN)/python || uv venv -q --python $(PYTHON) .venv; \
+	  uv pip install -q --python $(BIN)/python -e '.[dev]'; \
+	else \
+	  test -x $(BIN)/python || $(PYTHON) -m venv .venv; \
+	  $(BIN)/python -m pip install -q --disable-pip-version-check -e '.[dev]'; \
+	fi
+	@touch $(READY)
+
+run: $(READY) ## Two years of recorded markets through the whole engine on real servers
+	@$(BIN)/quantumleap run $(ARGS)
+
+backtest: $(READY) ## The same in one process, without servers
+	@$(BIN)/quantumleap backtest $(ARGS)
+
+test: $(READY) ## All tests: rules, contracts, real servers, short faults, journeys
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: $(READY) ## What must hold before every commit: style, types, layers, tidiness, unit tests
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check -q .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache | tail -3
+	@$(BIN)/python -m pytest -q -n 2 -m "not servers and not slow and not faults" tests
+
+fix: $(READY) ## Let ruff mend what it can
+	@$(BIN)/ruff check -q --fix . ; $(BIN)/ruff format -q .
+
+bench: $(READY) ## All benchmarks; results as JSON in benchmarks/results
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+simulate: $(READY) ## Seeded crashes of all rooms in one process: make simulate SEEDS=100000
+	@$(BIN)/python -m tests.simulation --seeds $(SEEDS)
+
+faults: $(READY) ## Long faults on real Kafka: kill -9, pauses, rebalances, broker restarts
+	@$(BIN)/python -m pytest -m faults $(ARGS) tests/faults
+
+docs: $(READY) ## Write what is generated: schemas, diagrams, risk checks, queries
+	@$(BIN)/quantumleap docs
+
+clean: ## Remove the virtual environment and caches; keeps .quantumleap, where data lives
+	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
