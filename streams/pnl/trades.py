@@ -64,8 +64,9 @@ def checked(trades: Iterable[ClosedTrade]) -> list[ClosedTrade]:
             raise BadTrade("the trade ends before it begins", row)
         if not trade.quantity.is_finite() or trade.quantity == 0:
             raise BadTrade(f"quantity {trade.quantity} is no position", row)
-        if not (trade.pnl.is_finite() and trade.entry_price.is_finite() and trade.exit_price.is_finite()):
-            raise BadTrade(f"P&L {trade.pnl} of {trade.entry_price} to {trade.exit_price} is not a number", row)
+        money = (trade.pnl, trade.fees, trade.entry_price, trade.exit_price, trade.mae, trade.mfe)
+        if not all(amount.is_finite() for amount in money if amount is not None):
+            raise BadTrade("P&L, fees, prices and excursions must be finite numbers", row)
     return sorted(listed, key=lambda trade: (trade.exit_time_us, trade.entry_time_us))
 
 

@@ -1,0 +1,62 @@
+"""The formats of oracle files, and the part of the product that computes each.
+
+An adapter takes the whole document and yields one `Outcome` for each case. What the product does not compute is an
+Outcome that differs, with the reason; a case is never left out. To plug a part in, replace its entry in `ADAPTERS`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tests.oracles import performance
+
+Document = Mapping[str, Any]
+
+NOT_COMPUTED = "not computed by the product"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One case: it agrees when `why` is None. `got` is what the product says, as JSON."""
+
+    case: str
+    expected: Any
+    got: Any = None
+    why: str | None = None
+
+
+Adapter = Callable[[Document], Iterable[Outcome]]
+
+
+def performance_stats(document: Document) -> Iterator[Outcome]:
+    """Every case through `streams.pnl.statistics` and `streams.pnl.relative`."""
+    for number, case in enumerate(document["cases"], 1):
+        name = performance.title(number, case)
+        try:
+            got = performance.compute(case, document["series"])
+        except (performance.NotComputed, ValueError, TypeError) as refusal:
+            yield Outcome(name, case.get("expected"), None, str(refusal))
+            continue
+        same = performance.agrees(case.get("expected"), got, case)
+        yield Outcome(name, case.get("expected"), performance.as_json(got), None if same else "the numbers differ")
+
+
+def not_computed(list_name: str | None) -> Adapter:
+    """Every case of that list differs; without a list the document is one case."""
+
+    def adapter(document: Document) -> Iterator[Outcome]:
+        for number, case in enumerate([document] if list_name is None else document[list_name], 1):
+            name = str(case.get("id", f"{document['format']} {number}"))
+            yield Outcome(name, case.get("expected"), None, NOT_COMPUTED)
+
+    return adapter
+
+
+ADAPTERS: dict[str, Adapter] = {
+    "performance-stats/1": performance_stats,
+    "position-pnl/1": not_computed("cases"),
+    "order-lifecycle/1": not_computed("scenarios"),
+    "backtest-expectation/1": not_computed(None),
+}
