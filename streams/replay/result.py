@@ -1,0 +1,179 @@
+"""What came out of a replay: counts, money, and a hash by which two runs are compared."""
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+from decimal import Decimal
+from hashlib import blake2b
+from typing import Any
+
+import msgspec
+
+from schemas.execution import Fill
+from schemas.market import Bar, QualityFinding
+from schemas.order import OrderEvent, OrderStatus, SubmitOrder
+from schemas.position import PerformanceSnapshot, PnlDimension, PnlSnapshot
+from schemas.record import Record
+from schemas.risk import RiskVerdict
+from schemas.scalars import ZERO
+from schemas.signal import AcceptedSignal, RefusedSignal
+from schemas.topics import (
+    ACCOUNTS_EVENTS,
+    FILLS,
+    MARKET_BARS,
+    MARKET_QUALITY,
+    ORDERS_COMMANDS,
+    PNL,
+    SIGNALS_REFUSED,
+    STRATEGIES_INBOX,
+    Topic,
+)
+
+WATCHED: tuple[Topic, ...] = (
+    MARKET_BARS,
+    MARKET_QUALITY,
+    SIGNALS_REFUSED,
+    STRATEGIES_INBOX,
+    ORDERS_COMMANDS,
+    ACCOUNTS_EVENTS,
+    FILLS,
+    PNL,
+)
+"""Topics that a result is made of."""
+
+HASHED: dict[str, tuple[type[Record], ...]] = {
+    ORDERS_COMMANDS.name: (SubmitOrder,),
+    ACCOUNTS_EVENTS.name: (OrderEvent,),
+    FILLS.name: (Fill,),
+    PNL.name: (PnlSnapshot,),
+}
+"""What the result hash covers: the sequences of orders, fills and P&L of each account."""
+
+_encoder = msgspec.msgpack.Encoder(decimal_format="string", order="deterministic")
+
+
+def _canonical(record: Record) -> bytes:
+    """The record as bytes that do not depend on how a Decimal was written: 1.0 and 1.00 are one value."""
+    return _encoder.encode(
+        [
+            type(record).__name__,
+            *(_plain(getattr(record, name)) for name in record.__struct_fields__),
+        ]
+    )
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Decimal):
+        return format(value.normalize(), "f") if value else "0"
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, msgspec.Struct):
+        return [_plain(getattr(value, name)) for name in value.__struct_fields__]
+    return value
+
+
+@dataclass(slots=True)
+class Result:
+    """Folds the records of the watched topics, each topic in its own order, into what `run` and `backtest` print."""
+
+    bars: int = 0
+    accepted: int = 0
+    refused: Counter[str] = field(default_factory=Counter)
+    orders: int = 0
+    denied: Counter[str] = field(default_factory=Counter)
+    rejected: int = 0
+    fills: int = 0
+    findings: Counter[str] = field(default_factory=Counter)
+    accounts: dict[str, PnlSnapshot] = field(default_factory=dict)
+    members: dict[tuple[str, PnlDimension, str], PnlSnapshot] = field(default_factory=dict)
+    performance: dict[str, PerformanceSnapshot] = field(default_factory=dict)
+    max_drawdown: Decimal = ZERO
+    last_time_us: int = 0
+    _hashes: dict[tuple[str, str], Any] = field(default_factory=lambda: defaultdict(blake2b))
+
+    def take(self, topic: Topic, record: Record) -> None:
+        """Fold one record of one of the watched topics."""
+        hashed = HASHED.get(topic.name)
+        if hashed is not None and isinstance(record, hashed):
+            self._hashes[(str(topic.key_of(record)), topic.name)].update(_canonical(record))
+        match record:
+            case Bar() if topic is MARKET_BARS:
+                self.bars += 1
+                self.last_time_us = max(self.last_time_us, record.event_time_us)
+            case AcceptedSignal():
+                self.accepted += 1
+            case RefusedSignal():
+                self.refused[record.code] += 1
+            case QualityFinding():
+                self.findings[record.code] += 1
+            case SubmitOrder():
+                self.orders += 1
+            case RiskVerdict() if not record.approved:
+                self.denied[record.code] += 1
+            case OrderEvent() if record.status == OrderStatus.REJECTED and record.previous_status != record.status:
+                self.rejected += 1
+            case Fill() if topic is FILLS:
+                self.fills += 1
+            case PnlSnapshot():
+                self._take_pnl(record)
+            case PerformanceSnapshot():
+                self.performance[record.account_id] = record
+            case _:
+                pass
+
+    def _take_pnl(self, snapshot: PnlSnapshot) -> None:
+        self.members[(snapshot.account_id, snapshot.dimension, snapshot.member)] = snapshot
+        if snapshot.dimension is PnlDimension.ACCOUNT:
+            self.accounts[snapshot.account_id] = snapshot
+            if snapshot.drawdown is not None:
+                self.max_drawdown = max(self.max_drawdown, snapshot.drawdown)
+
+    @property
+    def result_hash(self) -> str:
+        """Hash over the sequences of orders, fills and P&L of each account, without headers and offsets."""
+        whole = blake2b(digest_size=16)
+        for (account, topic), digest in sorted(self._hashes.items()):
+            whole.update(f"{account}\0{topic}\0".encode())
+            whole.update(digest.digest())
+        return whole.hexdigest()
+
+    @property
+    def equity(self) -> Decimal:
+        """Sum of the accounts' equity; accounts whose equity is unknown are not in it."""
+        return sum((s.equity for s in self.accounts.values() if s.equity is not None), ZERO)
+
+    @property
+    def pnl(self) -> Decimal:
+        """Realised and unrealised result after fees, over all accounts."""
+        return sum(
+            (s.realised_pnl + (s.unrealised_pnl or ZERO) - s.fees for s in self.accounts.values()),
+            ZERO,
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        """The keys that `run` and `backtest` share; decimals as text."""
+        trades = sum(s.closed_trades for s in self.accounts.values())
+        wins = sum(s.winning_trades for s in self.accounts.values())
+        return {
+            "bars": self.bars,
+            "signals": self.accepted + sum(self.refused.values()),
+            "refused": sum(self.refused.values()),
+            "refused_by_code": dict(sorted(self.refused.items())),
+            "orders": self.orders,
+            "denied": sum(self.denied.values()),
+            "denied_by_code": dict(sorted(self.denied.items())),
+            "rejected": self.rejected,
+            "fills": self.fills,
+            "findings_by_code": dict(sorted(self.findings.items())),
+            "pnl": _text(self.pnl),
+            "fees": _text(sum((s.fees for s in self.accounts.values()), ZERO)),
+            "equity": _text(self.equity),
+            "max_drawdown": _text(self.max_drawdown),
+            "trades": trades,
+            "win_rate": wins / trades if trades else None,
+            "sharpe": {a: p.sharpe for a, p in sorted(self.performance.items())},
+            "result_hash": self.result_hash,
+        }
+
+
+def _text(amount: Decimal) -> str:
+    return format(amount.normalize(), "f") if amount else "0"
