@@ -1,7 +1,8 @@
 """A server's process that outlives the command which started it.
 
-The folder of a server holds `server.json` (process id and port) while it runs and `server.log`, what it said. A process
-id that meanwhile belongs to somebody else is recognised: our servers are named by their folder on their command line.
+The folder of a server holds `server.json` (process id and port) while it runs, and `server.log`, what it said (of the
+run before it: `server.log.old`). A process id that meanwhile belongs to somebody else is recognised: our servers are
+named by their folder on their command line.
 """
 
 import json
@@ -18,7 +19,6 @@ from connectors.embedded.folders import write_whole
 
 RECORD = "server.json"
 LOG = "server.log"
-_LOG_BYTES_MAX = 10 * 2**20
 _children: dict[int, subprocess.Popen[bytes]] = {}
 """Servers that this process started: kept so that they can be reaped, and outlive us without a warning."""
 
@@ -101,9 +101,9 @@ def spawn(
     if not any(str(folder) in word for word in command):
         raise ValueError(f"the command does not name its folder {folder}, so it could not be recognised later")
     log = folder / LOG
-    if log.exists() and log.stat().st_size > _LOG_BYTES_MAX:
+    if log.exists():
         log.replace(folder / f"{LOG}.old")
-    with log.open("ab") as words:
+    with log.open("wb") as words:
         child = subprocess.Popen(  # noqa: S603 - the command is our own
             list(command),
             stdin=subprocess.DEVNULL,
