@@ -36,7 +36,7 @@ def accepts(port: int) -> bool:
 
 
 def choose_free() -> int:
-    """A port on which nothing listens now. Another process may still be faster: whoever binds it must be ready to choose again."""
+    """A port on which nothing listens now. Another process may be faster to it: be ready to choose again."""
     while not is_free(port := _dice.randint(_LOWEST, _HIGHEST)):
         pass
     return port
