@@ -1,3 +1,3 @@
 """Fixtures that every test may use."""
 
-pytest_plugins = ["tests.servers_data"]
+pytest_plugins = ["tests.servers", "tests.servers_data"]
