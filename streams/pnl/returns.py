@@ -84,13 +84,18 @@ PERIODS_PER_YEAR: dict[Period, float] = {
 }
 
 
+def named_period(name: str) -> Period:
+    """A period by its name. Raises PeriodUnknown."""
+    try:
+        return Period(name)
+    except ValueError:
+        raise PeriodUnknown(f"period {name!r} is not one of {', '.join(Period)}") from None
+
+
 def per_year(period: Period | str | float) -> float:
     """Periods a year: of a name, or the number itself where the caller has their own. Raises PeriodUnknown."""
     if isinstance(period, str):
-        try:
-            return Period(period).per_year
-        except ValueError:
-            raise PeriodUnknown(f"period {period!r} is not one of {', '.join(Period)}") from None
+        return named_period(period).per_year
     if not period > 0:
         raise PeriodUnknown(f"{period} periods a year is not a number above zero")
     return float(period)
@@ -198,6 +203,10 @@ def growth_curve(returns: Values, start: float = 1.0) -> Floats:
         return np.asarray(start * np.cumprod(factors), dtype=np.float64)
 
 
+ROUNDING = 1e-11
+"""Relative error that compounding some ten thousand returns may leave in a curve."""
+
+
 @dataclass(frozen=True, slots=True)
 class Drawdown:
     """One fall below a former peak. Positions count periods from the start, which is 0.
@@ -222,9 +231,12 @@ def drawdown_curve(curve: Floats) -> Floats:
 
 
 def drawdowns(curve: Floats) -> list[Drawdown]:
-    """Every drawdown of a curve without missing points, in order of time."""
+    """Every drawdown of a curve without missing points, in order of time.
+
+    A peak counts as reached again within the rounding that compounding leaves.
+    """
     below = drawdown_curve(curve)
-    return list(_episodes(below))
+    return list(_episodes(np.where(below < -ROUNDING, below, 0.0)))
 
 
 def _episodes(below: Floats) -> Iterator[Drawdown]:
