@@ -1,0 +1,1 @@
+"""The reference source: what is known of calendars, as records."""
