@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from connectors.embedded.kafka import KafkaServer
+from connectors.embedded.kafka import KafkaCluster, KafkaServer
 
 # Where tests find a Kafka on machines without internet, as the settings name it.
 KAFKA_DIR = Path(os.environ["QL_KAFKA_DIR"]) if "QL_KAFKA_DIR" in os.environ else None
@@ -18,6 +18,13 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaServer]:
     """One Kafka server that every test of the session shares. Leave it running and use `topic_prefix` for names."""
     with KafkaServer.start(tmp_path_factory.mktemp("kafka"), port=0, kafka_dir=KAFKA_DIR) as server:
         yield server
+
+
+@pytest.fixture(scope="module")
+def kafka_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaCluster]:
+    """Three Kafka servers for one module, whose tests may kill, pause and restart them one by one."""
+    with KafkaCluster.start(tmp_path_factory.mktemp("kafka-cluster"), kafka_dir=KAFKA_DIR) as cluster:
+        yield cluster
 
 
 @pytest.fixture

@@ -14,6 +14,8 @@ import subprocess
 import tempfile
 import time
 import uuid
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Self
@@ -25,7 +27,7 @@ from confluent_kafka.admin import AdminClient
 from connectors.embedded import ports
 from connectors.embedded.errors import DiskFull, EmbeddedError, FolderCorrupt, PortTaken, ServerExited, ServerSilent
 from connectors.embedded.folders import explain, write_whole
-from connectors.embedded.kafka_properties import LOG_PROPERTIES, Node, Scram, broker_properties
+from connectors.embedded.kafka_properties import LOG_PROPERTIES, Node, ScramUser, broker_properties
 from connectors.embedded.kafka_runtime import Runtime, environment
 
 ClientConfig = dict[str, str | int | float | bool]
@@ -35,6 +37,8 @@ _STATE = "server.json"
 _PROPERTIES = "server.properties"
 _LOG_PROPERTIES = "log.properties"
 _POLL_S = 0.02
+_WARM_UP = "warm-up"
+_WARM_UP_S = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,15 +94,18 @@ def new_cluster_id() -> str:
 
 
 class KafkaProcess:
-    """The Kafka process of one node on one folder. `folder` exists and is writable; `pid` is None when none runs."""
+    """The Kafka process of one node on one folder that exists and is writable.
+
+    `is_new` tells whether `format` made Kafka's files just now.
+    """
 
     def __init__(self, folder: Path, node: Node, cluster_id: str) -> None:
         self.folder = folder
         self.node = node
         self.cluster_id = cluster_id
         self._child: subprocess.Popen[bytes] | None = None
+        self.is_new = False
         self._log_start_bytes = 0
-        self._data_is_new = False
 
     @property
     def pid(self) -> int | None:
@@ -107,20 +114,21 @@ class KafkaProcess:
         process = living(self.folder, record.pid) if record else None
         return process.pid if process else None
 
-    def client_config(self, scram: Scram | None = None) -> ClientConfig:
+    def client_config(self, user: ScramUser | None = None) -> ClientConfig:
         """How a client connects, as the administrator unless another user is given."""
         config: ClientConfig = {"bootstrap.servers": f"{ports.LOOPBACK}:{self.node.port}"}
-        if user := scram or self.node.scram:
+        if user := user or self.node.admin:
             config |= {
                 "security.protocol": "SASL_PLAINTEXT",
                 "sasl.mechanism": "SCRAM-SHA-512",
-                "sasl.username": user.admin,
+                "sasl.username": user.name,
                 "sasl.password": user.password,
             }
         return config
 
     def format(self, runtime: Runtime) -> None:
         """Make Kafka's files for this node, wholly or not at all, unless the folder has some already."""
+        self.is_new = False
         for left in self.folder.glob(".format-*"):
             shutil.rmtree(left, ignore_errors=True)
         if (self.folder / "data").exists():
@@ -130,8 +138,8 @@ class KafkaProcess:
             properties = scratch / _PROPERTIES
             properties.write_text(broker_properties(self.node, scratch / "data"), encoding="utf-8")
             arguments = ["format", "--cluster-id", self.cluster_id, "--config", str(properties)]
-            if scram := self.node.scram:
-                arguments += ["--add-scram", f"SCRAM-SHA-512=[name={scram.admin},password={scram.password}]"]
+            if admin := self.node.admin:
+                arguments += ["--add-scram", f"SCRAM-SHA-512=[name={admin.name},password={admin.password}]"]
             told = subprocess.run(  # noqa: S603 - our own command line
                 runtime.command("kafka.tools.StorageTool", arguments, ["-Dlog4j2.level=OFF"]),
                 capture_output=True, text=True, env=environment(), check=False,
@@ -139,7 +147,7 @@ class KafkaProcess:
             if told.returncode != 0:
                 raise self._ended(told.stdout + told.stderr)
             (scratch / "data").rename(self.folder / "data")
-            self._data_is_new = True
+            self.is_new = True
         except OSError as error:
             raise explain(error, self.folder) from error
         finally:
@@ -202,19 +210,14 @@ class KafkaProcess:
         return str(metadata.cluster_id) == self.cluster_id and self.node.id in metadata.brokers
 
     def warm(self) -> None:
-        """Have Kafka make its topics for groups and transactions now, so that nobody's first call waits for them.
+        """Have a new Kafka make its topics for groups and transactions now, so that nobody's first call waits for them.
 
-        A convenience: where it fails, the first call waits.
+        A convenience: where it does not succeed in time, the first call waits.
         """
         quiet = {**self.client_config(), "log_level": 0}
-        consumer = Consumer({**quiet, "group.id": "warm-up"})
-        try:
-            consumer.committed([TopicPartition("warm-up", 0)], timeout=10)
-            Producer({**quiet, "transactional.id": "warm-up"}).init_transactions(10)
-        except KafkaException:
-            return
-        finally:
-            consumer.close()
+        with ThreadPoolExecutor(2) as pool:
+            pool.submit(_warm_transactions, quiet)
+            pool.submit(_warm_groups, quiet)
 
     def _is_alive(self) -> bool:
         if self._child is not None and self._child.poll() is not None:
@@ -265,9 +268,26 @@ class KafkaProcess:
             return PortTaken(
                 what, f"port {self.node.port} or {self.node.controller_port} is taken", "name another port"
             )
-        if (self.folder / "data").exists() and not self._data_is_new:
+        if (self.folder / "data").exists() and not self.is_new:
             return FolderCorrupt(what, last, f"{see}; restore the folder, or move it away and start with an empty one")
         return ServerExited(what, last, see)
+
+
+def _warm_transactions(config: ClientConfig) -> None:
+    with suppress(KafkaException):
+        Producer({**config, "transactional.id": _WARM_UP}).init_transactions(_WARM_UP_S)
+
+
+def _warm_groups(config: ClientConfig) -> None:
+    consumer = Consumer({**config, "group.id": _WARM_UP})
+    deadline = time.monotonic() + _WARM_UP_S
+    while time.monotonic() < deadline:
+        try:
+            consumer.committed([TopicPartition(_WARM_UP, 0)], timeout=1)
+            break
+        except KafkaException:
+            time.sleep(_POLL_S)
+    consumer.close()
 
 
 def last_meaningful_line(log: str) -> str:

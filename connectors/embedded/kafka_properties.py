@@ -1,5 +1,6 @@
 """What a laptop's Kafka is told: broker properties, log properties, Java options."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,28 +38,30 @@ rootLogger.appenderRef.file.ref = file
 
 
 @dataclass(frozen=True, slots=True)
-class Scram:
-    """Demand passwords and permissions: SCRAM-SHA-512 on the clients' listener, Kafka's own authorizer behind it.
+class ScramUser:
+    """A user of a Kafka that demands passwords. Letters, digits and . _ - only: Kafka's files quote nothing."""
 
-    The administrator may do everything and makes the other users and their permissions; without one, nobody may.
-    """
-
-    admin: str
+    name: str
     password: str = field(repr=False)
+
+    def __post_init__(self) -> None:
+        if not all(re.fullmatch(r"[\w.-]+", text, re.ASCII) for text in (self.name, self.password)):
+            raise ValueError("a Kafka user's name and password may have letters, digits and . _ - only")
 
 
 @dataclass(frozen=True, slots=True)
 class Node:
     """One Kafka process that is broker and controller: its id, its ports, and those it votes with.
 
-    `voters` maps every controller's node id, this one's too, to its controller port.
+    `voters` maps every controller's node id, this one's too, to its controller port. With an `admin`, clients need a
+    password (SCRAM-SHA-512) and a permission; the administrator may do everything and gives both to others.
     """
 
     id: int
     port: int
     controller_port: int
     voters: Mapping[int, int]
-    scram: Scram | None = None
+    admin: ScramUser | None = None
 
     @property
     def replicas(self) -> int:
@@ -68,7 +71,7 @@ class Node:
 
 def broker_properties(node: Node, data: Path) -> str:
     """The text of server.properties for this node, with its records under `data`."""
-    lines = {**_identity(node, data), **_sizes(node), **_pace(node), **(_security(node.scram) if node.scram else {})}
+    lines = {**_identity(node, data), **_sizes(node), **_pace(node), **(_security(node.admin) if node.admin else {})}
     return "".join(f"{key}={value}\n".replace("\\", "\\\\") for key, value in lines.items())
 
 
@@ -120,6 +123,9 @@ def _pace(node: Node) -> dict[str, object]:
         # other at times, and must not take that for death.
         "broker.session.timeout.ms": 1000 if alone else 3000,
         "broker.heartbeat.interval.ms": 300 if alone else 500,
+        # A controller that votes alone need not wait for others to speak up after a restart.
+        "controller.quorum.election.timeout.ms": 100 if alone else 1000,
+        "controller.quorum.election.backoff.max.ms": 100 if alone else 1000,
         "group.initial.rebalance.delay.ms": 0,
         "group.min.session.timeout.ms": 500,
         "group.consumer.min.session.timeout.ms": 500,
@@ -131,8 +137,8 @@ def _pace(node: Node) -> dict[str, object]:
     }
 
 
-def _security(scram: Scram) -> dict[str, object]:
-    login = f'required username="{scram.admin}" password="{scram.password}"'
+def _security(admin: ScramUser) -> dict[str, object]:
+    login = f'required username="{admin.name}" password="{admin.password}"'
     plain = "org.apache.kafka.common.security.plain.PlainLoginModule"
     return {
         # Controllers know no users yet when they start: PLAIN between them, SCRAM for everybody else.
@@ -144,8 +150,8 @@ def _security(scram: Scram) -> dict[str, object]:
         ),
         "listener.name.controller.sasl.enabled.mechanisms": "PLAIN",
         "sasl.mechanism.controller.protocol": "PLAIN",
-        "listener.name.controller.plain.sasl.jaas.config": (f'{plain} {login} user_{scram.admin}="{scram.password}";'),
+        "listener.name.controller.plain.sasl.jaas.config": (f'{plain} {login} user_{admin.name}="{admin.password}";'),
         "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
         "allow.everyone.if.no.acl.found": "false",
-        "super.users": f"User:{scram.admin}",
+        "super.users": f"User:{admin.name}",
     }
