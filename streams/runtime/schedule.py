@@ -6,7 +6,6 @@ that reads; its turn ends when all that it wrote is durable and visible to the n
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 from schemas.record import Record
@@ -28,17 +27,20 @@ ROUNDS_MAX = 64
 """A step that has not come to rest after so many rounds is a loop between rooms, and an error of ours."""
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
-    """All that the feeds report of one instrument at one event time.
+class Step(Protocol):
+    """All that the feeds report of one instrument at one event time."""
 
-    opens: whether this is the first step of its event time, before which the clock ticks.
-    """
+    @property
+    def time_us(self) -> int:
+        """The event time, microseconds of UTC."""
 
-    time_us: int
-    instrument_id: str
-    records: tuple[Record, ...]
-    opens: bool
+    @property
+    def instrument_id(self) -> str:
+        """Whom it is about."""
+
+    @property
+    def records(self) -> Sequence[Record]:
+        """What the feeds say."""
 
 
 class Actor(Protocol):
