@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tests.oracles import performance
+from tests.oracles import performance, positions
 
 Document = Mapping[str, Any]
 
@@ -43,6 +43,23 @@ def performance_stats(document: Document) -> Iterator[Outcome]:
         yield Outcome(name, case.get("expected"), performance.as_json(got), None if same else "the numbers differ")
 
 
+def position_pnl(document: Document) -> Iterator[Outcome]:
+    """Every case through `streams.accounts.positions`."""
+    for case in document["cases"]:
+        name = str(case["id"])
+        try:
+            wrong = [{"at": at, "expected": wanted, "got": got} for at, wanted, got in positions.differences(case)]
+        except (positions.Unknown, KeyError, ValueError, ArithmeticError) as refusal:
+            yield Outcome(name, case.get("steps"), None, str(refusal))
+            continue
+        yield Outcome(
+            name,
+            [one["expected"] for one in wrong] if wrong else "all numbers",
+            wrong or "all numbers",
+            "the numbers differ" if wrong else None,
+        )
+
+
 def not_computed(list_name: str | None) -> Adapter:
     """Every case of that list differs; without a list the document is one case."""
 
@@ -56,7 +73,7 @@ def not_computed(list_name: str | None) -> Adapter:
 
 ADAPTERS: dict[str, Adapter] = {
     "performance-stats/1": performance_stats,
-    "position-pnl/1": not_computed("cases"),
+    "position-pnl/1": position_pnl,
     "order-lifecycle/1": not_computed("scenarios"),
     "backtest-expectation/1": not_computed(None),
 }
