@@ -131,9 +131,10 @@ class Codec:
         try:
             fields = schemaless_reader(body, writer, reader)
             record = make(fields)  # type: ignore[arg-type]  # a record schema reads as a dict
-        except EOFError:
-            raise Truncated(f"{cls.__name__} ends after {len(value)} bytes, before its last field") from None
-        except _UNFIT as error:
+        except (EOFError, *_UNFIT) as error:
+            # fastavro says IndexError where a number is cut, EOFError everywhere else
+            if isinstance(error, EOFError) or (isinstance(error, IndexError) and body.tell() == len(value)):
+                raise Truncated(f"{cls.__name__} ends after {len(value)} bytes, before its last field") from None
             raise WrongType(f"the value is not a {cls.__name__} as schema {schema_id} says: {_words(error)}") from error
         if body.tell() != len(value):
             raise WrongType(f"{cls.__name__} ends at byte {body.tell()}, but the value has {len(value)}")

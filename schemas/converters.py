@@ -1,7 +1,7 @@
 """Converters: a record as the plain dict that Avro carries, and back; compiled once for each class.
 
 Decimals become the big-endian two's complement integer that Avro's decimal holds, enums stay the strings they are,
-times stay integers. The decimals that come back have all `SCALE` places, whatever was written: equal values, equal text.
+times stay integers. Decimals come back with all `SCALE` places, whatever was written: equal values, equal text.
 """
 
 from collections.abc import Callable
@@ -38,7 +38,7 @@ def bytes_of(number: Decimal) -> bytes:
 
 def decimal_from(body: bytes) -> Decimal:
     """The number in an Avro decimal(38, 12) body, with exactly 12 decimal places."""
-    return _shift(_integer_of(body, "big", signed=True), -SCALE)  # type: ignore[arg-type]  # an int is taken as exact
+    return _shift(_integer_of(body, "big", signed=True), -SCALE)
 
 
 @cache

@@ -113,8 +113,9 @@ def resolved(text: str, classes: Mapping[str, type[Record]]) -> Resolved:
         schema = json.loads(text)
     except ValueError as error:
         raise Unresolvable("not an Avro schema: its text is not JSON") from error
-    if not isinstance(schema, dict) or schema.get("type") != "record":
+    if not isinstance(schema, dict) or schema.get("type") != "record" or "fields" not in schema:
         raise Unresolvable("not an Avro record schema")
+    parsed(schema)
     name = _full_name(schema)
     cls = classes.get(name)
     if cls is None:
