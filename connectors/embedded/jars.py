@@ -96,9 +96,10 @@ def jars_of_distribution(kafka_dir: Path) -> KafkaJars:
     return KafkaJars(version, tuple(sorted(libs.glob("*.jar"))))
 
 
-def cached_jars(cache: Path, say: Say) -> KafkaJars:
+def cached_jars(cache: Path, say: Say, *, mirror: str | None = None) -> KafkaJars:
     """The pinned jars, from the cache folder; on the first call they are fetched into it, told through `say`.
 
+    `mirror` is the address of a Maven repository to fetch from in place of the public one.
     What was fetched is kept when a fetch breaks off, and checked again by the next.
     Raises JarsUnobtainable, JarsAltered, FolderUnwritable or DiskFull.
     """
@@ -116,7 +117,7 @@ def cached_jars(cache: Path, say: Say) -> KafkaJars:
                 f"{size_bytes / 1e6:.0f} MB, into {folder}"
             )
             try:
-                _fetch_all(pinned, folder, cache / "fetched", say)
+                _fetch_all(pinned, folder, _maven(cache / "fetched", mirror), say)
             except OSError as error:
                 raise explain(error, cache) from error
             say(f"Apache Kafka {KAFKA_VERSION} is there; every file has its pinned SHA-256")
@@ -131,9 +132,8 @@ def _complete(folder: Path, pinned: Sequence[PinnedJar]) -> bool:
         return False
 
 
-def _fetch_all(pinned: Sequence[PinnedJar], folder: Path, fetched: Path, say: Say) -> None:
+def _fetch_all(pinned: Sequence[PinnedJar], folder: Path, context: "MavenContext", say: Say) -> None:
     progress = _Progress(sum(jar.size_bytes for jar in pinned), say)
-    context = _maven(fetched)
 
     def fetch(jar: PinnedJar) -> Path:
         path = _fetch(context, jar)
@@ -154,7 +154,7 @@ def _fetch_all(pinned: Sequence[PinnedJar], folder: Path, fetched: Path, say: Sa
         whole.rename(folder)
     finally:
         shutil.rmtree(whole, ignore_errors=True)
-    shutil.rmtree(fetched, ignore_errors=True)
+    shutil.rmtree(context.repo_cache, ignore_errors=True)
 
 
 def _fetch(context: "MavenContext", jar: PinnedJar) -> Path:
@@ -179,10 +179,10 @@ def _fetch(context: "MavenContext", jar: PinnedJar) -> Path:
     return path
 
 
-def _maven(repository: Path) -> "MavenContext":
+def _maven(kept_in: Path, mirror: str | None = None) -> "MavenContext":
     from jgo.maven import MavenContext  # noqa: PLC0415 - not needed, nor perhaps installed, where jars are at hand
 
-    return MavenContext(repo_cache=repository, timeout=30)
+    return MavenContext(repo_cache=kept_in, remote_repos={"mirror": mirror} if mirror else None, timeout=30)
 
 
 def _shortly(error: Exception) -> str:

@@ -13,13 +13,14 @@ from connectors.embedded import ports
 from connectors.embedded.errors import EmbeddedError
 from connectors.embedded.folders import make_writable, sole_use
 from connectors.embedded.jars import Say
-from connectors.embedded.kafka_process import KafkaProcess, new_cluster_id
+from connectors.embedded.kafka_process import KafkaProcess, Record, living, new_cluster_id
 from connectors.embedded.kafka_properties import Node
 from connectors.embedded.kafka_runtime import Runtime
 
 # Java writes the cache while it ends.
 _END_TIMEOUT_S = 120
 _START_TIMEOUT_S = 120
+_START_UP_CACHES_KEPT = 3
 _ROOM_BYTES_MIN = 300 * 2**20
 
 
@@ -35,11 +36,24 @@ def trained(runtime: Runtime, say: Say) -> Runtime:
         make_writable(runtime.cache, room_bytes_min=_ROOM_BYTES_MIN)
         with sole_use(runtime.cache):
             if not wanted.exists():
+                _clear_away(runtime.cache)
                 say("Training Kafka's start-up cache, once: about 10 s now, and every later start is quick")
                 _train(runtime, wanted)
     except (EmbeddedError, KafkaException, OSError) as error:
         say(f"Kafka starts without a start-up cache: {error}")
     return runtime.with_start_up_cache()
+
+
+def _clear_away(cache: Path) -> None:
+    """End and remove what a training that was itself ended left behind, and all but the newest start-up caches."""
+    for left in cache.glob(".training-*"):
+        record = Record.read(left)
+        if record and (process := living(left, record.pid)):
+            process.kill()
+        shutil.rmtree(left, ignore_errors=True)
+    caches = sorted(cache.glob("start-up-*.aot"), key=lambda path: path.stat().st_mtime)
+    for old in caches[:-_START_UP_CACHES_KEPT]:
+        old.unlink(missing_ok=True)
 
 
 def _train(runtime: Runtime, wanted: Path) -> None:

@@ -12,13 +12,13 @@ from confluent_kafka.admin import AdminClient
 
 from connectors.embedded import ports
 from connectors.embedded.errors import PortTaken, ServerSilent
-from connectors.embedded.folders import make_writable, sole_use
+from connectors.embedded.folders import sole_use
 from connectors.embedded.jars import Say, say_on_stderr
 from connectors.embedded.kafka_aot import trained
 from connectors.embedded.kafka_process import ClientConfig, KafkaProcess, cluster_id_of, new_cluster_id
 from connectors.embedded.kafka_properties import Node
 from connectors.embedded.kafka_runtime import Runtime, find_runtime
-from connectors.embedded.kafka_server import ROOM_BYTES_MIN, TRIES, KafkaServer
+from connectors.embedded.kafka_server import ROOM_BYTES_MIN, TRIES, KafkaServer, kafka_folder
 
 NODES = 3
 _POLL_S = 0.1
@@ -45,8 +45,7 @@ class KafkaCluster:
 
         Raises what KafkaServer.start raises; no process is left behind then. None may run on the folder.
         """
-        folder = folder.absolute()
-        make_writable(folder, room_bytes_min=NODES * ROOM_BYTES_MIN)
+        folder = kafka_folder(folder, room_bytes_min=NODES * ROOM_BYTES_MIN)
         with sole_use(folder):
             runtime = trained(find_runtime(kafka_dir=kafka_dir, cache=cache, java=java, say=say), say)
             for tries_left in reversed(range(TRIES)):

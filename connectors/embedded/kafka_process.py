@@ -37,6 +37,7 @@ _STATE = "server.json"
 _PROPERTIES = "server.properties"
 _LOG_PROPERTIES = "log.properties"
 _POLL_S = 0.02
+_ERROR = re.compile(r"\b(ERROR|FATAL)\b")
 _WARM_UP = "warm-up"
 _WARM_UP_S = 10
 
@@ -110,6 +111,8 @@ class KafkaProcess:
     @property
     def pid(self) -> int | None:
         """The id of the process that runs, else None."""
+        if self._child is not None and self._child.poll() is None:
+            return self._child.pid
         record = Record.read(self.folder)
         process = living(self.folder, record.pid) if record else None
         return process.pid if process else None
@@ -136,7 +139,7 @@ class KafkaProcess:
         scratch = Path(tempfile.mkdtemp(prefix=".format-", dir=self.folder))
         try:
             properties = scratch / _PROPERTIES
-            properties.write_text(broker_properties(self.node, scratch / "data"), encoding="utf-8")
+            properties.write_text(broker_properties(self.node, scratch / "data"), encoding="ascii")
             arguments = ["format", "--cluster-id", self.cluster_id, "--config", str(properties)]
             if admin := self.node.admin:
                 arguments += ["--add-scram", f"SCRAM-SHA-512=[name={admin.name},password={admin.password}]"]
@@ -182,7 +185,7 @@ class KafkaProcess:
         deadline = time.monotonic() + timeout_s
         admin: AdminClient | None = None
         while admin is None or not self._answers(admin):
-            if not self._is_alive():
+            if self.pid is None:
                 raise self._ended(self.log_since_start())
             if time.monotonic() > deadline:
                 raise ServerSilent(
@@ -219,11 +222,6 @@ class KafkaProcess:
             pool.submit(_warm_transactions, quiet)
             pool.submit(_warm_groups, quiet)
 
-    def _is_alive(self) -> bool:
-        if self._child is not None and self._child.poll() is not None:
-            return False
-        return self.pid is not None
-
     def signal(self, number: signal.Signals) -> bool:
         """Send the process a signal; False when none runs."""
         pid = self.pid
@@ -238,7 +236,7 @@ class KafkaProcess:
     def wait_until_it_ended(self, timeout_s: float) -> bool:
         """Whether the process is gone within the time."""
         deadline = time.monotonic() + timeout_s
-        while self._is_alive():
+        while self.pid is not None:
             if time.monotonic() > deadline:
                 return False
             time.sleep(_POLL_S)
@@ -262,13 +260,15 @@ class KafkaProcess:
         last = last_meaningful_line(log)
         what = f"Kafka on {self.folder} ended before it answered"
         see = f"see {self.folder / 'kafka.log'}"
+        if "Failed to acquire lock" in log:
+            return ServerExited(what, "another Kafka uses this folder", "end that process, or name another folder")
         if "No space left on device" in log:
             return DiskFull(what, last, "free some space or name a folder on another disk")
         if "Address already in use" in log:
             return PortTaken(
                 what, f"port {self.node.port} or {self.node.controller_port} is taken", "name another port"
             )
-        if (self.folder / "data").exists() and not self.is_new:
+        if (self.folder / "data").exists() and not self.is_new and _ERROR.search(log):
             return FolderCorrupt(what, last, f"{see}; restore the folder, or move it away and start with an empty one")
         return ServerExited(what, last, see)
 
@@ -293,7 +293,7 @@ def _warm_groups(config: ClientConfig) -> None:
 def last_meaningful_line(log: str) -> str:
     """The last error of a log with the innermost cause under it; else its last line that is not empty."""
     lines = [line.rstrip() for line in log.splitlines() if line.strip()]
-    errors = [at for at, line in enumerate(lines) if re.search(r"\b(ERROR|FATAL)\b", line)]
+    errors = [at for at, line in enumerate(lines) if _ERROR.search(line)]
     if not errors:
         return lines[-1].strip() if lines else "it wrote nothing"
     error = lines[errors[-1]]

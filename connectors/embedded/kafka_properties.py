@@ -72,7 +72,13 @@ class Node:
 def broker_properties(node: Node, data: Path) -> str:
     """The text of server.properties for this node, with its records under `data`."""
     lines = {**_identity(node, data), **_sizes(node), **_pace(node), **(_security(node.admin) if node.admin else {})}
-    return "".join(f"{key}={value}\n".replace("\\", "\\\\") for key, value in lines.items())
+    return "".join(f"{key}={_escaped(str(value))}\n" for key, value in lines.items())
+
+
+def _escaped(value: str) -> str:
+    """As Java reads properties back: a backslash is doubled, and what is not ASCII is told by its code units."""
+    units = value.replace("\\", "\\\\").encode("utf-16-be").hex(" ", 2).split()
+    return "".join(chr(int(unit, 16)) if int(unit, 16) < 128 else f"\\u{unit}" for unit in units)
 
 
 def _identity(node: Node, data: Path) -> dict[str, object]:

@@ -71,5 +71,6 @@ def find_runtime(
 
 
 def environment() -> dict[str, str]:
-    """This process's environment without what would change the JVM behind our back."""
-    return {name: value for name, value in os.environ.items() if name not in _FOREIGN_OPTIONS}
+    """This process's environment without what would change the JVM behind our back, and with names in UTF-8."""
+    kept = {name: value for name, value in os.environ.items() if name not in _FOREIGN_OPTIONS}
+    return kept | {"LC_ALL": "C.UTF-8"}

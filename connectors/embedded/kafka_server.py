@@ -6,7 +6,7 @@ from types import TracebackType
 from typing import Self
 
 from connectors.embedded import ports
-from connectors.embedded.errors import NotRunning, PortTaken
+from connectors.embedded.errors import FolderUnwritable, NotRunning, PortTaken
 from connectors.embedded.folders import make_writable, sole_use
 from connectors.embedded.jars import Say, say_on_stderr
 from connectors.embedded.kafka_aot import trained
@@ -56,8 +56,7 @@ class KafkaServer:
         Raises PortTaken, FolderUnwritable, FolderCorrupt, DiskFull, JavaMissing, JarsUnobtainable, JarsAltered,
         ServerExited or ServerSilent; no process is left behind then.
         """
-        folder = folder.absolute()
-        make_writable(folder, room_bytes_min=ROOM_BYTES_MIN)
+        folder = kafka_folder(folder, room_bytes_min=ROOM_BYTES_MIN)
         with sole_use(folder):
             if running := cls._running(folder, admin, say):
                 say(f"Kafka already runs on {folder}: {running.bootstrap_servers}, process {running.pid}")
@@ -99,8 +98,8 @@ class KafkaServer:
     def launch(self, timeout_s: float) -> None:
         """Format what is new, spawn, and return when it answers. Leaves no process behind where it raises."""
         self.process.format(self.runtime)
-        self.process.spawn(self.runtime)
         try:
+            self.process.spawn(self.runtime)
             self.process.wait_until_it_answers(timeout_s)
             if self.process.is_new:
                 self.process.warm()
@@ -184,6 +183,17 @@ class KafkaServer:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
+
+
+def kafka_folder(folder: Path, *, room_bytes_min: int) -> Path:
+    """The folder as a whole path, made and seen to be writable. Raises FolderUnwritable or DiskFull."""
+    folder = folder.absolute()
+    if "," in str(folder):
+        raise FolderUnwritable(
+            f"{folder} cannot hold Kafka's records", "Kafka takes a comma for the end of a name", "name another folder"
+        )
+    make_writable(folder, room_bytes_min=room_bytes_min)
+    return folder
 
 
 def _alone(port: int, admin: ScramUser | None) -> Node:
