@@ -49,12 +49,14 @@ def of_sharpe(excess: Floats) -> Interval | None:
 def of_deviation(values: Floats) -> Interval | None:
     """Sample deviation s +- z * s * sqrt((kurtosis - 1) / (4 n)), population kurtosis, never below zero.
 
-    Source: large-sample variance of s^2, (m4 - m2^2) / n (Cramer 1946), by the delta method. None without variation.
+    Source: large-sample variance of s^2, (m4 - m2^2) / n (Cramer 1946), by the delta method. None without variation,
+    and for two equal halves, whose kurtosis of 1 would claim certainty.
     """
     deviation = sample_deviation(values)
-    if not deviation > 0.0:
+    beyond = standard_moment(values, 4) - 1.0
+    if not deviation > 0.0 or beyond < 1e-9:
         return None
-    half = NORMAL_QUANTILE * deviation * math.sqrt((standard_moment(values, 4) - 1.0) / (4.0 * values.size))
+    half = NORMAL_QUANTILE * deviation * math.sqrt(beyond / (4.0 * values.size))
     return max(deviation - half, 0.0), deviation + half
 
 

@@ -10,13 +10,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Literal
+from typing import Literal, SupportsFloat
 
 import numpy as np
 from numpy.typing import NDArray
 
-Values = Sequence[float | None] | NDArray[np.float64]
-"""What callers may hand in: floats with `None` or NaN for missing."""
+Values = Sequence[SupportsFloat | None] | NDArray[np.float64]
+"""What callers may hand in: numbers (Decimal too) with `None` or NaN for missing."""
 Floats = NDArray[np.float64]
 
 DAY_US = 86_400_000_000
@@ -106,7 +106,7 @@ def as_floats(values: Values) -> Floats:
     if isinstance(values, np.ndarray):
         array = values.astype(np.float64, copy=False)
     else:
-        array = np.array([np.nan if value is None else value for value in values], dtype=np.float64)
+        array = np.array([np.nan if value is None else float(value) for value in values], dtype=np.float64)
     if array.ndim != 1:
         raise SeriesError("a series has one value in each row")
     infinite = np.flatnonzero(np.isinf(array))

@@ -1,4 +1,4 @@
-"""A CSV file of returns or equity, read row by row with nothing guessed: `quantumleap stats FILE.csv --json`.
+"""A CSV file of returns or equity, read row by row with nothing guessed. Pure: the bytes come in.
 
 The first row names the columns. One is the time: `time`, `date`, `datetime` or `timestamp`; it holds ISO 8601 (without
 an offset it is UTC) or a count since 1970 whose length tells seconds, milliseconds, microseconds or nanoseconds. One is
@@ -13,11 +13,9 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, Literal
 
 from streams.pnl.returns import EPOCH, Series, SeriesError
-from streams.pnl.summary import summarise
 
 TIME_NAMES = ("time", "date", "datetime", "timestamp")
 VALUE_NAMES: dict[str, Literal["return", "equity"]] = {"return": "return", "returns": "return", "equity": "equity"}
@@ -27,11 +25,11 @@ SHOWN = 20
 
 
 class UnreadableSeries(SeriesError):
-    """A file that is not such a series. `bad` lists the first bad lines of the file, counted from 1, and what is wrong."""
+    """A file that is not such a series. `bad` lists its first bad lines, counted from 1, and what is wrong."""
 
-    def __init__(self, path: Path, why: str, bad: tuple[tuple[int, str], ...] = ()) -> None:
+    def __init__(self, name: str, why: str, bad: tuple[tuple[int, str], ...] = ()) -> None:
         self.bad = bad
-        super().__init__(f"{path.name}: {why}")
+        super().__init__(f"{name}: {why}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,26 +39,13 @@ class _Row:
     value: float
 
 
-def stats_of_file(path: str | Path, period: str | None = None, benchmark: str | Path | None = None) -> dict[str, Any]:
-    """Every statistic of a CSV file, ready for JSON: numbers under their names, details under `statistics`.
-
-    The period is inferred from the times unless given. Raises SeriesError (UnreadableSeries for either file); nothing
-    is computed of a part of a file.
-    """
-    against = None if benchmark is None else read_series(benchmark)
-    summary = summarise(read_series(path), period, benchmark=against)
-    named = {"file": Path(path).name} | ({} if benchmark is None else {"benchmark": Path(benchmark).name})
-    return named | summary.to_json()
-
-
-def read_series(path: str | Path) -> Series:
-    """Returns or equity with times. Raises UnreadableSeries with the lines that are wrong."""
-    source = Path(path)
+def parse_series(content: bytes, name: str) -> Series:
+    """Returns or equity with times, of a file's bytes; `name` is for the errors. Raises UnreadableSeries."""
     try:
-        with source.open(encoding="utf-8-sig", newline="") as text:
-            kind, rows = _rows(source, csv.reader(text, strict=True))
-    except (OSError, UnicodeDecodeError, csv.Error) as cause:
-        raise UnreadableSeries(source, f"cannot be read as CSV in UTF-8: {cause}") from cause
+        text = content.decode("utf-8-sig")
+        kind, rows = _rows(name, csv.reader((line + "\n" for line in text.split("\n")), strict=True))
+    except (UnicodeDecodeError, csv.Error) as cause:
+        raise UnreadableSeries(name, f"cannot be read as CSV in UTF-8: {cause}") from cause
     make = Series.of_returns if kind == "return" else Series.of_equity
     try:
         return make([row.value for row in rows], [row.time_us for row in rows])
@@ -69,17 +54,17 @@ def read_series(path: str | Path) -> Series:
             raise
         line = rows[refusal.row - 1].line
         why = str(refusal).partition(": ")[2]
-        raise UnreadableSeries(source, f"line {line}: {why}", ((line, why),)) from refusal
+        raise UnreadableSeries(name, f"line {line}: {why}", ((line, why),)) from refusal
 
 
-def _rows(source: Path, table: Any) -> tuple[Literal["return", "equity"], list[_Row]]:
-    header = next(table, None)
+def _rows(name: str, table: Any) -> tuple[Literal["return", "equity"], list[_Row]]:
+    header = next((cells for cells in table if cells), None)
     if header is None:
         raise UnreadableSeries(
-            source, "the file is empty; its first row must name the columns time, and return or equity"
+            name, "the file is empty; its first row must name the columns time, and return or equity"
         )
-    names = [name.strip().lower() for name in header]
-    time_at, value_at, kind = _columns(source, names)
+    names = [column.strip().lower() for column in header]
+    time_at, value_at, kind = _columns(name, names)
     rows: list[_Row] = []
     bad: list[tuple[int, str]] = []
     for line, cells in _lines(table):
@@ -92,7 +77,7 @@ def _rows(source: Path, table: Any) -> tuple[Literal["return", "equity"], list[_
     if bad:
         listed = "; ".join(f"line {line}: {why}" for line, why in bad[:SHOWN])
         more = f"; and {len(bad) - SHOWN} more" if len(bad) > SHOWN else ""
-        raise UnreadableSeries(source, listed + more, tuple(bad[:SHOWN]))
+        raise UnreadableSeries(name, listed + more, tuple(bad[:SHOWN]))
     return kind, rows
 
 
@@ -102,14 +87,12 @@ def _lines(table: Any) -> Iterator[tuple[int, list[str]]]:
             yield table.line_num, cells
 
 
-def _columns(source: Path, names: list[str]) -> tuple[int, int, Literal["return", "equity"]]:
-    times = [at for at, name in enumerate(names) if name in TIME_NAMES]
-    values = [at for at, name in enumerate(names) if name in VALUE_NAMES]
+def _columns(name: str, names: list[str]) -> tuple[int, int, Literal["return", "equity"]]:
+    times = [at for at, column in enumerate(names) if column in TIME_NAMES]
+    values = [at for at, column in enumerate(names) if column in VALUE_NAMES]
     if len(times) != 1 or len(values) != 1:
-        raise UnreadableSeries(
-            source,
-            f"needs one column of {', '.join(TIME_NAMES)} and one of {', '.join(VALUE_NAMES)}; it has: {', '.join(names)[:200]}",
-        )
+        wanted = f"one column of {', '.join(TIME_NAMES)} and one of {', '.join(VALUE_NAMES)}"
+        raise UnreadableSeries(name, f"needs {wanted}; it has: {', '.join(names)[:200]}")
     return times[0], values[0], VALUE_NAMES[names[values[0]]]
 
 
