@@ -29,7 +29,7 @@ from streams.pnl.returns import (
     named_period,
 )
 from streams.pnl.statistics import curve_with_start, mean
-from streams.pnl.trades import ClosedTrade, TradeReport, checked, results_of, trade_report
+from streams.pnl.trades import ClosedTrade, TradeReport, checked, described, results_of
 
 DEEPEST = 5
 """How many drawdowns a summary lists."""
@@ -205,7 +205,7 @@ def summarise(
         statistics={name: statistic(metric, seen) for name, metric in METRICS.items()},
         falls=deepest(rows),
         months=monthly(returns) if returns.times_us else {},
-        trades=None if closed is None else trade_report(closed),
+        trades=None if closed is None else described(closed),
         notes=tuple(notes),
     )
 

@@ -64,8 +64,14 @@ def checked(trades: Iterable[ClosedTrade]) -> list[ClosedTrade]:
             raise BadTrade("the trade ends before it begins", row)
         if not trade.quantity.is_finite() or trade.quantity == 0:
             raise BadTrade(f"quantity {trade.quantity} is no position", row)
-        money = (trade.pnl, trade.fees, trade.entry_price, trade.exit_price, trade.mae, trade.mfe)
-        if not all(amount.is_finite() for amount in money if amount is not None):
+        if not (
+            trade.pnl.is_finite()
+            and trade.fees.is_finite()
+            and trade.entry_price.is_finite()
+            and trade.exit_price.is_finite()
+            and (trade.mae is None or trade.mae.is_finite())
+            and (trade.mfe is None or trade.mfe.is_finite())
+        ):
             raise BadTrade("P&L, fees, prices and excursions must be finite numbers", row)
     return sorted(listed, key=lambda trade: (trade.exit_time_us, trade.entry_time_us))
 
@@ -186,7 +192,11 @@ class TradeReport:
 
 def trade_report(trades: Iterable[ClosedTrade]) -> TradeReport:
     """Describe closed trades; none is a report of zeros. Raises BadTrade with the row."""
-    listed = checked(trades)
+    return described(checked(trades))
+
+
+def described(listed: Sequence[ClosedTrade]) -> TradeReport:
+    """`trade_report` of trades that were checked before."""
     durations = np.array([trade.duration_us for trade in listed], dtype=np.float64)
     results = results_of(listed)
     paths = [
