@@ -177,6 +177,7 @@ class QualityFinding(Record, frozen=True):
     value: the value that decided, as text
     limit: the bound it broke, as text
     detail: one sentence for people
+    count: rows that this finding stands for; `sequence` is the first
     """
 
     instrument_id: str
@@ -187,6 +188,7 @@ class QualityFinding(Record, frozen=True):
     value: str
     limit: str = ""
     detail: str = ""
+    count: int = 1
 
 
 class MarketCondition(Record, frozen=True):

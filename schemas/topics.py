@@ -56,8 +56,15 @@ class Topic:
 MARKET_TICKS = Topic(
     name="market.ticks",
     key="instrument_id",
-    records=(market.QuoteBatch, market.TradeBatch, market.BarBatch, market.Heartbeat, reference.Instrument),
-    broadcast=frozenset({market.Heartbeat, reference.Instrument}),
+    records=(
+        market.QuoteBatch,
+        market.TradeBatch,
+        market.BarBatch,
+        market.Heartbeat,
+        reference.Instrument,
+        reference.TradingSession,
+    ),
+    broadcast=frozenset({market.Heartbeat, reference.Instrument, reference.TradingSession}),
     writers=("feeds", "reference"),
     readers=("market_data",),
 )

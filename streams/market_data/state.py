@@ -1,0 +1,96 @@
+"""What the room keeps of each instrument and of each partition. Every collection has a bound."""
+
+import msgspec
+
+from schemas.market import MarketStatus
+from schemas.record import Part
+from schemas.reference import Instrument
+
+
+class Cursor(Part, frozen=True):
+    """How far one feed has told.
+
+    sequence: of the newest row folded
+    time_us: of the newest row kept
+    """
+
+    sequence: int
+    time_us: int
+
+
+class Series(Part, frozen=True):
+    """Bars of one length, and what they tell of volatility. A move is a log return, or a price difference where prices
+    at or below zero are legal.
+
+    end_us: end of the newest bar
+    close: its close
+    moves, moves_ordered: the newest moves in order of time and of size, for outliers
+    log_returns: the newest log returns without interruption: an undefined one empties it
+    differences: the newest price differences; kept where prices at or below zero are legal
+    ranges: squared log range and Garman-Klass term of the newest bars; (-1, -1) where undefined
+    ewma: exponentially weighted mean of squared log returns; 0 before the first
+    ewma_count: log returns in it
+    move_ewma: the same of moves
+    history, history_ordered: the newest values of `move_ewma`, by time and by size
+    turnovers: price times volume of the newest bars
+    flat_run: bars without a range, in a row
+    """
+
+    end_us: int = 0
+    close: float = 0.0
+    moves: tuple[float, ...] = ()
+    moves_ordered: tuple[float, ...] = ()
+    log_returns: tuple[float, ...] = ()
+    differences: tuple[float, ...] = ()
+    ranges: tuple[tuple[float, float], ...] = ()
+    ewma: float = 0.0
+    ewma_count: int = 0
+    move_ewma: float = 0.0
+    history: tuple[float, ...] = ()
+    history_ordered: tuple[float, ...] = ()
+    turnovers: tuple[float, ...] = ()
+    flat_run: int = 0
+
+
+class Header(Part, frozen=True):
+    """What is small and changes often.
+
+    instrument_id: whose state this is
+    cursors: how far each feed has told
+    status: as last said
+    mark_us: time of the newest mark
+    """
+
+    instrument_id: str
+    cursors: dict[str, Cursor] = msgspec.field(default_factory=dict)
+    status: MarketStatus = MarketStatus.OPEN
+    mark_us: int = 0
+
+
+class Market(Part, frozen=True):
+    """One instrument: the header, and a series for each bar length by its microseconds."""
+
+    header: Header
+    series: dict[str, Series] = msgspec.field(default_factory=dict)
+
+
+class Calendar(Part, frozen=True):
+    """Sessions of one calendar as two columns in time order; nothing is known after `covers_until_us`."""
+
+    version: int
+    opens_us: tuple[int, ...]
+    closes_us: tuple[int, ...]
+    covers_until_us: int
+
+
+class Reference(Part, frozen=True):
+    """What all instruments of a partition share.
+
+    instruments: newest definition by id
+    calendars: newest sessions by calendar name
+    alive_us: newest heartbeat by feed
+    """
+
+    instruments: dict[str, Instrument] = msgspec.field(default_factory=dict)
+    calendars: dict[str, Calendar] = msgspec.field(default_factory=dict)
+    alive_us: dict[str, int] = msgspec.field(default_factory=dict)
