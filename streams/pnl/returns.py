@@ -250,11 +250,10 @@ def _episodes(below: Floats) -> Iterator[Drawdown]:
         yield Drawdown(first - 1, trough, recovery, float(below[trough]), end - (first - 1))
 
 
-def compounded_by(returns: Series, bin_of: Sequence[int]) -> Series:
+def compounded_by(returns: Series, bins: NDArray[np.int64]) -> Series:
     """Returns compounded within runs of equal bins, each at its last time; a bin with no known return is missing."""
     if returns.times_us is None:
         raise SeriesError("a series without times cannot be binned by time")
-    bins = np.asarray(bin_of, dtype=np.int64)
     if bins.size == 0:
         return returns
     first = np.concatenate(([0], np.flatnonzero(np.diff(bins)) + 1))
@@ -267,18 +266,27 @@ def compounded_by(returns: Series, bin_of: Sequence[int]) -> Series:
 
 def daily(returns: Series) -> Series:
     """Returns of a finer series compounded into UTC days."""
-    return compounded_by(returns, [time_us // DAY_US for time_us in returns.times_us or ()])
+    return compounded_by(returns, days_of(returns.times_us or ()))
 
 
 def monthly(returns: Series) -> dict[tuple[int, int], float | None]:
     """Compounded return of each calendar month (UTC) by (year, month); None where no return is known."""
-    moments = [moment(time_us) for time_us in returns.times_us or ()]
-    binned = compounded_by(returns, [when.year * 12 + when.month - 1 for when in moments])
-    months = [moment(time_us) for time_us in binned.times_us or ()]
+    months = np.asarray(returns.times_us or (), dtype="datetime64[us]").astype("datetime64[M]").astype(np.int64)
+    binned = compounded_by(returns, months)
     return {
-        (when.year, when.month): None if np.isnan(value) else value
-        for when, value in zip(months, binned.values.tolist(), strict=True)
+        (1970 + month // 12, month % 12 + 1): None if np.isnan(value) else value
+        for month, value in zip(np.unique(months).tolist(), binned.values.tolist(), strict=True)
     }
+
+
+def days_of(times_us: Sequence[int]) -> NDArray[np.int64]:
+    """The UTC day of each time, counted since 1970-01-01, which was a Thursday."""
+    return np.asarray(times_us, dtype=np.int64) // DAY_US
+
+
+def weekend_rows(times_us: Sequence[int]) -> int:
+    """How many of the times are on a Saturday or Sunday (UTC)."""
+    return int(np.sum((days_of(times_us) + 3) % 7 >= 5))
 
 
 SPACING_DAYS: tuple[tuple[Period, float, float], ...] = (

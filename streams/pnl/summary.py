@@ -24,9 +24,9 @@ from streams.pnl.returns import (
     infer_period,
     iso_time,
     known,
-    moment,
     monthly,
     named_period,
+    weekend_rows,
 )
 from streams.pnl.statistics import curve_with_start, mean
 from streams.pnl.trades import ClosedTrade, TradeReport, checked, described, results_of
@@ -297,7 +297,7 @@ def _by_period(series: Series, period: Period | str | None, notes: list[str]) ->
         notes.append("rows finer than a day are compounded into UTC days")
         return given or inferred, daily(series.as_returns())
     if given is None:
-        weekend = sum(moment(time).weekday() >= 5 for time in series.times_us)
+        weekend = weekend_rows(series.times_us)
         if inferred is Period.DAILY and weekend:
             notes.append(f"{weekend} rows are on weekends and a year counts 252 days; period calendar_daily counts 365")
         return inferred, series
