@@ -14,6 +14,7 @@ class NotSentReason(StrEnum):
     KILLED = "KILLED"
     RATE = "RATE"
     MODE = "MODE"
+    UNAVAILABLE = "UNAVAILABLE"
 
 
 class Liquidity(StrEnum):
