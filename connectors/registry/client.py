@@ -3,7 +3,7 @@
 import warnings
 from collections.abc import Callable
 from http import HTTPStatus
-from typing import Any, Protocol
+from typing import Protocol, TypeVar
 from urllib.parse import quote
 
 import httpx
@@ -20,8 +20,9 @@ from connectors.registry.errors import (
 
 # The stock client's import prints a warning about the inside of a library of its, which nobody here can act on.
 with warnings.catch_warnings(record=True):
-    from confluent_kafka.schema_registry import Schema, SchemaRegistryClient, SchemaRegistryError
+    from confluent_kafka.schema_registry import RegisteredSchema, Schema, SchemaRegistryClient, SchemaRegistryError
 
+T = TypeVar("T")
 _INVALID_SCHEMA = 42201
 _RETRIES = 2
 _RETRY_WAIT_MS = 200
@@ -96,13 +97,13 @@ class ConfluentRegistry:
         """See Registry."""
         what = f"registering a schema for {subject}"
         schema = _avro(what, schema_json)
-        return int(self._asked(what, lambda: self._client.register_schema(subject, schema)))
+        return self._asked(what, lambda: int(self._client.register_schema(subject, schema)))
 
     def lookup(self, subject: str, schema_json: str) -> int:
         """See Registry."""
         what = f"looking up a schema of {subject}"
         schema = _avro(what, schema_json)
-        return int(self._asked(what, lambda: self._client.lookup_schema(subject, schema)).schema_id)
+        return self._asked(what, lambda: _id(self._client.lookup_schema(subject, schema)))
 
     def schema(self, schema_id: int) -> str:
         """See Registry."""
@@ -122,25 +123,40 @@ class ConfluentRegistry:
             self._asked(what, lambda: self._client.get_versions(subject))
         except UnknownSchema:
             return []
-        if self._asked(what, lambda: self._client.test_compatibility_all_versions(subject, schema)):
+        # Asked about all versions, Apicurio looks at all of them whatever the level; so the level is asked first.
+        against = "" if self._level(subject).transitive else "/latest"
+        if against:
+            fits = self._asked(what, lambda: self._client.test_compatibility(subject, schema))
+        else:
+            fits = self._asked(what, lambda: self._client.test_compatibility_all_versions(subject, schema))
+        if fits:
             return []
-        return self._asked(what, lambda: self._reasons(subject, schema_json)) or ["the registry gives no reason"]
+        reasons = self._asked(what, lambda: self._reasons(subject, schema_json, against))
+        return reasons or ["the registry gives no reason"]
 
     def set_compatibility(self, subject: str, level: Level) -> None:
         """See Registry."""
         what = f"setting the compatibility of {subject} to {level}"
         self._asked(what, lambda: self._client.set_compatibility(subject, level.value))
 
-    def _reasons(self, subject: str, schema_json: str) -> list[str]:
+    def _level(self, subject: str) -> Level:
+        what = f"asking for the compatibility of {subject}"
+        try:
+            return self._asked(what, lambda: Level(self._client.get_compatibility(subject)))
+        except UnknownSchema:
+            # It has none of its own.
+            return self._asked(what, lambda: Level(self._client.get_compatibility()))
+
+    def _reasons(self, subject: str, schema_json: str, against: str) -> list[str]:
         """The registry's own words, which the stock client asks for and throws away."""
         answer = self._http.post(
-            f"/compatibility/subjects/{quote(subject, safe='')}/versions",
+            f"/compatibility/subjects/{quote(subject, safe='')}/versions{against}",
             params={"verbose": "true"},
             json={"schema": schema_json, "schemaType": "AVRO"},
         )
         return [str(message) for message in answer.raise_for_status().json().get("messages") or []]
 
-    def _asked(self, what: str, ask: Callable[[], Any]) -> Any:
+    def _asked(self, what: str, ask: Callable[[], T]) -> T:
         """What the stock client answers, its errors turned into ours."""
         try:
             return ask()
@@ -158,6 +174,12 @@ class ConfluentRegistry:
                 f"what answers at {self._url} does not speak as a schema registry ({type(error).__name__}: {error})",
                 "correct the registry's address",
             ) from error
+
+
+def _id(registered: RegisteredSchema) -> int:
+    if registered.schema_id is None:
+        raise ValueError("an answer without an id")
+    return registered.schema_id
 
 
 def _avro(what: str, schema_json: str) -> Schema:

@@ -5,6 +5,7 @@ fastavro.
 """
 
 import json
+import re
 import warnings
 from collections.abc import Callable, Sequence
 from enum import StrEnum
@@ -14,6 +15,8 @@ from avro.compatibility import ReaderWriterCompatibilityChecker, SchemaCompatibi
 from avro.errors import AvroException
 from avro.schema import Schema, parse
 from fastavro.schema import SchemaParseException, UnknownType
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 class Level(StrEnum):
@@ -91,12 +94,29 @@ def _unreadable(*, reader: Schema, writer: Schema) -> list[str]:
     return [f"{kinds}: {', '.join(sorted(judged.messages))} (at {', '.join(sorted(judged.locations))})"]
 
 
+def _check_field_names(document: object) -> None:
+    """Raise ValueError for a field that Avro's own rules do not let be named so; neither library looks at that."""
+    match document:
+        case list():
+            for branch in document:
+                _check_field_names(branch)
+        case dict():
+            for part in ("type", "items", "values"):
+                _check_field_names(document.get(part))
+            for field in document.get("fields", []):
+                if not _NAME.fullmatch(field["name"]):
+                    raise ValueError(f"{field['name']!r} cannot name a field")
+                _check_field_names(field["type"])
+
+
 def _parsed(schema_json: str) -> Schema:
     try:
         # Logical types that the checker does not know are plain types to it, which is what the rules want.
         with warnings.catch_warnings(action="ignore"):
             schema = parse(schema_json)
-        fastavro.parse_schema(json.loads(schema_json))
+        document = json.loads(schema_json)
+        fastavro.parse_schema(document)
+        _check_field_names(document)
     except (AvroException, SchemaParseException, UnknownType, ValueError, TypeError, KeyError, RecursionError) as error:
         raise NotASchema(f"{type(error).__name__}: {error}") from error
     return schema
