@@ -39,6 +39,19 @@ class Capabilities:
     post_only: bool = False
     request_expiry_s: float | None = None
 
+    def lacks(self, order: SubmitOrder) -> str:
+        """What of this order the broker cannot take, in words; empty where it can take all.
+
+        Without `reduce_only` the flag is left out: our own gate sized the order, the flag only guards against a race.
+        """
+        if len(order.client_order_id) > self.client_id_length:
+            return f"ids of {len(order.client_order_id)} characters"
+        if order.order_type not in self.order_types:
+            return f"{order.order_type} orders"
+        if order.time_in_force not in self.times_in_force:
+            return f"{order.time_in_force} orders"
+        return "post-only orders" if order.post_only and not self.post_only else ""
+
 
 @dataclass(frozen=True, slots=True)
 class FillPage:
@@ -52,7 +65,8 @@ class Broker(Protocol):
     """Someone who trades for us.
 
     `submit` returns when the broker has the order, not when it is filled: fills arrive in `reports`.
-    Submitting a client_order_id twice is one order. Raises Unavailable, Refused or Ambiguous, nothing else.
+    Submitting a client_order_id twice is one order, and the second answer tells of it; it is never Refused for having
+    been seen before. Raises Unavailable, Refused or Ambiguous, nothing else.
 
     An answer to a cancel or replace carries the request's id as its client_order_id and the order meant as its
     original_client_order_id. A rejection may come as Refused or as a report that says so. `exec_id` is the same

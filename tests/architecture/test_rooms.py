@@ -18,7 +18,7 @@ IMPURE = {
 }  # fmt: skip
 """Standard library that reaches a clock, chance or the world."""
 
-DOORS = {"streams.execution.door", "streams.execution.calls", "streams.execution.handler"}
+DOORS = {"streams.execution.door", "streams.execution.calls", "streams.execution.handler", "streams.execution.local"}
 """Modules of rooms that are effects by nature and may reach the world."""
 
 LIBRARIES = {
@@ -93,7 +93,7 @@ def test_a_room_says_what_it_reads_writes_and_keeps_as_the_map_does(room: str) -
         verb: set(re.findall(r"`([a-z_.]+)`", line))
         for verb in ("Reads", "Writes")
         for line in [
-            next((part for part in re.split(r"(?<=\.)\s", doc.replace("\n", " ")) if part.startswith(verb)), "")
+            next((part for part in re.split(r"(?<=\.)\s+", doc.replace("\n", " ")) if part.startswith(verb)), "")
         ]
     }
     assert said["Reads"] == {topic.name for topic in read_by(room)}, doc
