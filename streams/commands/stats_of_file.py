@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from streams.pnl.returns import Series
-from streams.pnl.series_file import UnreadableSeries, parse_series
-from streams.pnl.summary import summarise
+from streams.pnl.performance.returns import Series
+from streams.pnl.performance.series_file import UnreadableSeries, parse_series
+from streams.pnl.performance.summary import summarise
 
 
 def stats_of_file(path: str | Path, period: str | None = None, benchmark: str | Path | None = None) -> dict[str, Any]:
