@@ -22,9 +22,9 @@ from typing import Any
 
 import numpy as np
 
-from streams.pnl.returns import DAY_US, Series
-from streams.pnl.summary import summarise
-from streams.pnl.trades import ClosedTrade
+from streams.pnl.performance.returns import DAY_US, Series
+from streams.pnl.performance.summary import summarise
+from streams.pnl.performance.trades import ClosedTrade
 
 TRADES = 10_000
 DAYS = 40 * 252

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from streams.pnl import relative, statistics
-from streams.pnl.returns import Floats, Period, as_floats, simple_returns
+from streams.pnl.performance import relative, statistics
+from streams.pnl.performance.returns import Floats, Period, as_floats, simple_returns
 
 Case = Mapping[str, Any]
 Params = Mapping[str, Any]

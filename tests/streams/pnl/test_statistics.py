@@ -4,8 +4,8 @@ import math
 
 import pytest
 
-from streams.pnl import relative, statistics
-from streams.pnl.returns import (
+from streams.pnl.performance import relative, statistics
+from streams.pnl.performance.returns import (
     EquityNotPositive,
     LengthsDiffer,
     NotFinite,

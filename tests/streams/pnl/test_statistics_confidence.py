@@ -6,7 +6,7 @@ from statistics import NormalDist
 import numpy as np
 import pytest
 
-from streams.pnl import confidence
+from streams.pnl.performance import confidence
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from streams.commands.stats_of_file import read_series, stats_of_file
-from streams.pnl.series_file import SHOWN, UnreadableSeries, parse_series, time_of
+from streams.pnl.performance.series_file import SHOWN, UnreadableSeries, parse_series, time_of
 
 WEEKLY = "time,return\n" + "".join(
     f"2024-01-{day:02d},{value}\n"

@@ -5,9 +5,9 @@ from decimal import Decimal
 
 import pytest
 
-from streams.pnl import trades
-from streams.pnl.returns import DAY_US
-from streams.pnl.trades import BadTrade, ClosedTrade, trade_report
+from streams.pnl.performance import trades
+from streams.pnl.performance.returns import DAY_US
+from streams.pnl.performance.trades import BadTrade, ClosedTrade, trade_report
 
 NAN = Decimal("NaN")
 

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from streams.pnl import relative, statistics, trades
-from streams.pnl.returns import Period, Series, simple_returns
-from streams.pnl.summary import summarise
+from streams.pnl.performance import relative, statistics, trades
+from streams.pnl.performance.returns import Period, Series, simple_returns
+from streams.pnl.performance.summary import summarise
 
 RETURN = st.floats(-0.5, 0.5, allow_nan=False).map(lambda value: round(value, 6))
 RETURNS = st.lists(RETURN, min_size=2, max_size=60)

@@ -7,9 +7,9 @@ from decimal import Decimal
 import numpy as np
 import pytest
 
-from streams.pnl import relative, statistics
-from streams.pnl.metrics import METRICS, SMALL_SAMPLE
-from streams.pnl.returns import (
+from streams.pnl.performance import relative, statistics
+from streams.pnl.performance.metrics import METRICS, SMALL_SAMPLE
+from streams.pnl.performance.returns import (
     DAY_US,
     DuplicateTime,
     LengthsDiffer,
@@ -19,7 +19,7 @@ from streams.pnl.returns import (
     SeriesError,
     TimesOutOfOrder,
 )
-from streams.pnl.summary import summarise
+from streams.pnl.performance.summary import summarise
 from tests.streams.pnl.test_statistics_of_trades import trade
 
 MONDAY_US = int(datetime(2024, 1, 1, tzinfo=UTC).timestamp()) * 1_000_000

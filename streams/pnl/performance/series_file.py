@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from streams.pnl.returns import EPOCH, Series, SeriesError
+from streams.pnl.performance.returns import EPOCH, Series, SeriesError
 
 TIME_NAMES = ("time", "date", "datetime", "timestamp")
 VALUE_NAMES: dict[str, Literal["return", "equity"]] = {"return": "return", "returns": "return", "equity": "equity"}

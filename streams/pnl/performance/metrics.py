@@ -14,10 +14,10 @@ from enum import StrEnum
 
 import numpy as np
 
-from streams.pnl import confidence, relative, statistics, trades
-from streams.pnl.confidence import Interval
-from streams.pnl.returns import Floats, known
-from streams.pnl.trades import ClosedTrade
+from streams.pnl.performance import confidence, relative, statistics, trades
+from streams.pnl.performance.confidence import Interval
+from streams.pnl.performance.returns import Floats, known
+from streams.pnl.performance.trades import ClosedTrade
 
 SMALL_SAMPLE = 30
 """Below this many observations an estimate is shown as "n < 30"."""

@@ -1,4 +1,4 @@
-"""Performance against a benchmark, row by row. Pure; same arguments and results as `streams.pnl.statistics`.
+"""Performance against a benchmark, row by row. Pure; arguments and results as in `streams.pnl.performance.statistics`.
 
 Rows count where both are known. Either side empty: NaN. Raises LengthsDiffer where the lengths differ otherwise.
 """
@@ -9,8 +9,8 @@ import math
 
 import numpy as np
 
-from streams.pnl.returns import Floats, LengthsDiffer, Period, Values, as_floats, known, per_year
-from streams.pnl.statistics import Rate, cagr, less, mean, ratio, sample_deviation, scale_of
+from streams.pnl.performance.returns import Floats, LengthsDiffer, Period, Values, as_floats, known, per_year
+from streams.pnl.performance.statistics import Rate, cagr, less, mean, ratio, sample_deviation, scale_of
 
 AnyPeriod = Period | str | float
 

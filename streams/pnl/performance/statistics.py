@@ -5,7 +5,7 @@ calendar_daily 365, weekly 52, monthly 12, quarterly 4, yearly 1) or a number of
 return is a number for each period, or a series as long as the returns, unless a function says otherwise.
 
 Results: a float. NaN where the statistic is not defined (no rows, one row where a deviation is needed, 0 / 0), an
-infinity where a ratio has nothing to be divided by. `streams.pnl.summary` turns both into "no value" with a reason.
+infinity where a ratio has nothing to be divided by. `summary` turns both into "no value" with a reason.
 Where "empyrical" is named, the definition is that of quantopian/empyrical at 40f61b4f, whose published values we match.
 """
 
@@ -15,7 +15,7 @@ import math
 
 import numpy as np
 
-from streams.pnl.returns import (
+from streams.pnl.performance.returns import (
     Floats,
     LengthsDiffer,
     Period,

@@ -9,8 +9,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from streams.pnl.metrics import METRICS, Evidence, Metric, Unit
-from streams.pnl.returns import (
+from streams.pnl.performance.metrics import METRICS, Evidence, Metric, Unit
+from streams.pnl.performance.returns import (
     DAY_US,
     Drawdown,
     Floats,
@@ -28,8 +28,8 @@ from streams.pnl.returns import (
     named_period,
     weekend_rows,
 )
-from streams.pnl.statistics import curve_with_start, mean
-from streams.pnl.trades import ClosedTrade, TradeReport, checked, described, results_of
+from streams.pnl.performance.statistics import curve_with_start, mean
+from streams.pnl.performance.trades import ClosedTrade, TradeReport, checked, described, results_of
 
 DEEPEST = 5
 """How many drawdowns a summary lists."""

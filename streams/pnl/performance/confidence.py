@@ -12,8 +12,8 @@ from statistics import NormalDist
 
 import numpy as np
 
-from streams.pnl.returns import Floats
-from streams.pnl.statistics import mean, sample_deviation, standard_moment
+from streams.pnl.performance.returns import Floats
+from streams.pnl.performance.statistics import mean, sample_deviation, standard_moment
 
 Interval = tuple[float, float]
 

@@ -1,4 +1,4 @@
-"""Statistics of closed trades and of any list of results. Pure; results as in `streams.pnl.statistics`.
+"""Statistics of closed trades and of any list of results. Pure; results as in `streams.pnl.performance.statistics`.
 
 A *result* is what one trade brought, net of fees, in the account's currency; where there are no trades it may be the
 return of one period. A win is above zero, a loss below, and a result of zero is neither but counts in n.
@@ -14,8 +14,8 @@ from itertools import groupby
 
 import numpy as np
 
-from streams.pnl.returns import Floats, SeriesError, Values, as_floats, known
-from streams.pnl.statistics import mean, ratio, sample_deviation
+from streams.pnl.performance.returns import Floats, SeriesError, Values, as_floats, known
+from streams.pnl.performance.statistics import mean, ratio, sample_deviation
 
 YEAR_US = 365.25 * 86_400e6
 
