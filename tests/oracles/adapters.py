@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tests.oracles import performance, positions
+from tests.oracles import lifecycle, performance, positions
 
 Document = Mapping[str, Any]
 
@@ -31,7 +31,7 @@ Adapter = Callable[[Document], Iterable[Outcome]]
 
 
 def performance_stats(document: Document) -> Iterator[Outcome]:
-    """Every case through `streams.pnl.statistics` and `streams.pnl.relative`."""
+    """Every case through `streams.pnl.performance.statistics` and `streams.pnl.performance.relative`."""
     for number, case in enumerate(document["cases"], 1):
         name = performance.title(number, case)
         try:
@@ -60,6 +60,23 @@ def position_pnl(document: Document) -> Iterator[Outcome]:
         )
 
 
+def order_lifecycle(document: Document) -> Iterator[Outcome]:
+    """Every scenario through `streams.accounts.orders`."""
+    for scenario in document["scenarios"]:
+        name = str(scenario["id"])
+        try:
+            wrong = [{"at": at, "expected": wanted, "got": got} for at, wanted, got in lifecycle.differences(scenario)]
+        except (lifecycle.Unknown, KeyError, ValueError, ArithmeticError) as refusal:
+            yield Outcome(name, scenario.get("steps"), None, str(refusal))
+            continue
+        yield Outcome(
+            name,
+            [one["expected"] for one in wrong] if wrong else "all reports",
+            wrong or "all reports",
+            "the order differs" if wrong else None,
+        )
+
+
 def not_computed(list_name: str | None) -> Adapter:
     """Every case of that list differs; without a list the document is one case."""
 
@@ -74,6 +91,6 @@ def not_computed(list_name: str | None) -> Adapter:
 ADAPTERS: dict[str, Adapter] = {
     "performance-stats/1": performance_stats,
     "position-pnl/1": position_pnl,
-    "order-lifecycle/1": not_computed("scenarios"),
+    "order-lifecycle/1": order_lifecycle,
     "backtest-expectation/1": not_computed(None),
 }
