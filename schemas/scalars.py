@@ -6,7 +6,7 @@ Every refusal is a `InvalidScalar` that names the value and the rule.
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
+from decimal import Context, Decimal
 from typing import Annotated
 
 SCALE = 12
@@ -18,6 +18,7 @@ DAY_US = 86_400 * SECOND_US
 
 _QUANTUM = Decimal(1).scaleb(-SCALE)
 _BOUND = Decimal(10) ** (PRECISION - SCALE)
+_WIDE = Context(prec=2 * PRECISION)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -69,16 +70,16 @@ def check_decimal(number: Decimal) -> None:
     """Raise InvalidScalar unless the number is finite and fits the wire exactly."""
     if not number.is_finite():
         raise InvalidScalar(f"{number} is not a finite number")
-    if abs(number) >= _BOUND:
+    if number.copy_abs() >= _BOUND:
         raise InvalidScalar(f"{number} has more than {PRECISION - SCALE} digits before the point")
     exponent = number.as_tuple().exponent
-    if isinstance(exponent, int) and exponent < -SCALE and number != number.quantize(_QUANTUM):
+    if isinstance(exponent, int) and exponent < -SCALE and number != number.quantize(_QUANTUM, context=_WIDE):
         raise InvalidScalar(f"{number} has more than {SCALE} decimal places")
 
 
 def rounded(number: Decimal) -> Decimal:
     """The nearest decimal that fits the wire (half even): for results of division, never for what others sent."""
-    return number.quantize(_QUANTUM)
+    return number.quantize(_QUANTUM, context=_WIDE)
 
 
 def micros_of(when: datetime) -> int:
