@@ -5,6 +5,7 @@ from typing import ClassVar
 
 from schemas.order import ExecType, OrderStatus, Side
 from schemas.record import Part, Record
+from schemas.reference import ContractKind
 from schemas.scalars import Money, Price, Quantity
 
 
@@ -116,6 +117,7 @@ class Fill(Record, frozen=True):
     signal_id: signal behind the order
     reference_price: price when the decision fell
     multiplier: of the instrument, to turn price differences into money
+    contract: linear or inverse
     """
 
     source_id: ClassVar[tuple[str, ...]] = ("account_id", "venue", "fill_id")
@@ -138,6 +140,7 @@ class Fill(Record, frozen=True):
     signal_id: str = ""
     reference_price: Price | None = None
     multiplier: Quantity | None = None
+    contract: ContractKind = ContractKind.LINEAR
 
 
 class HeldPosition(Part, frozen=True):

@@ -183,6 +183,8 @@ class RiskSnapshot(Record, frozen=True):
     margin_used: in the base currency; absent in a cash account
     state: trading state
     uses: of every limit
+    currency: base currency of the account; empty where the writer did not say
+    net_deposits: money in less money out so far, in the base currency; absent where unknown
     """
 
     account_id: str
@@ -197,6 +199,8 @@ class RiskSnapshot(Record, frozen=True):
     value_at_risk: Money | None = None
     expected_shortfall: Money | None = None
     margin_used: Money | None = None
+    currency: str = ""
+    net_deposits: Money | None = None
 
 
 class DiscrepancyKind(StrEnum):
