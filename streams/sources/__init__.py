@@ -1,0 +1,1 @@
+"""Sources: plain, idempotent writers to inboxes: the clock and the marks relay."""
