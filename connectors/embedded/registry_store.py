@@ -61,7 +61,7 @@ class RegistryStore:
     def __init__(self, file: Path, default_level: Level) -> None:
         """Raises sqlite3.Error where the file is not a registry's, or another process uses it."""
         self._default_level = default_level
-        self._db = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
+        self._db = sqlite3.connect(file, timeout=0, isolation_level=None, check_same_thread=False)
         self._db.execute("PRAGMA locking_mode = EXCLUSIVE")
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = FULL")

@@ -6,6 +6,7 @@ take it in between; requests wait in the socket's queue until the server answers
 
 import json
 import os
+import signal
 import socket
 import sys
 import time
@@ -32,6 +33,7 @@ OPTIONS = "QUANTUMLEAP_EMBEDDED_OPTIONS"
 UNREADABLE = 65
 """Exit code (EX_DATAERR) of a server that cannot open what it finds in its folder."""
 
+_ROOM_BYTES_MIN = 64 * 2**20
 _LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]", "host.docker.internal"})
 
 Say = Callable[[str], None]
@@ -66,7 +68,7 @@ def start(
     number means that port and no other. Raises PortTaken, FolderUnwritable, FolderCorrupt, DiskFull, ServerExited or
     ServerSilent.
     """
-    make_writable(folder)
+    make_writable(folder, room_bytes_min=_ROOM_BYTES_MIN)
     folder = folder.resolve()
     with sole_use(folder):
         try:
@@ -79,7 +81,7 @@ def start(
             return running
         with _listen(kind, port, say) as listener:
             chosen = int(listener.getsockname()[1])
-            command = [sys.executable, "-m", kind.module, str(folder), str(listener.fileno())]
+            command = [sys.executable, "-P", "-m", kind.module, str(folder), str(listener.fileno())]
             code = str(Path(connectors.__file__).parent.parent)
             path = os.pathsep.join(filter(None, [code, os.environ.get("PYTHONPATH", "")]))
             environment = {OPTIONS: json.dumps(dict(options or {})), "PYTHONPATH": path}
@@ -99,12 +101,19 @@ def serve(app: "ASGIApp", descriptor: int) -> None:
     """Serve the app on the inherited socket until asked to end (SIGTERM, SIGINT)."""
     import uvicorn  # noqa: PLC0415 - only the server's own process needs it
 
+    # uvicorn sends itself the signal again when it has ended; the caller is to close what it opened, not to die of it.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _leave)
     listener = socket.socket(fileno=descriptor)
     # The app has no start-up of its own: what may fail has been opened before this call.
     config = uvicorn.Config(
         _only_local(app), log_level="warning", access_log=False, lifespan="off", timeout_graceful_shutdown=10
     )
     uvicorn.Server(config).run(sockets=[listener])
+
+
+def _leave(_number: int, _frame: object) -> None:
+    sys.exit(0)
 
 
 def _only_local(app: "ASGIApp") -> "ASGIApp":
