@@ -28,6 +28,7 @@ class Topic:
     key: the record field whose text is the key; broadcast records go to every partition instead.
     writers, readers: names of roles. Rooms are roles; so are `feeds`, `clock`, `relay`, `control`, `sinks` ...
     retention_ms: FOREVER, or how long a record is kept.
+    batch_bytes_max: the largest batch of records that the broker takes.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Topic:
     cleanup: Cleanup = Cleanup.DELETE
     replication: int = 3
     min_insync: int = 2
+    batch_bytes_max: int = 1_048_588
 
     def full_name(self, environment: str) -> str:
         """The name on Kafka."""
@@ -230,6 +232,7 @@ DEAD_LETTERS = Topic(
     writers=("market_data", "signals", "strategies", "accounts", "execution", "pnl"),
     readers=("operators", "sinks"),
     retention_ms=FOREVER,
+    batch_bytes_max=2 * 2**20,
 )
 
 TOPICS: tuple[Topic, ...] = (
