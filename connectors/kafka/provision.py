@@ -1,0 +1,237 @@
+"""Topics on Kafka as the map wants them: what differs, and making it so. Applied twice it is applied once.
+
+A partition count is never changed: a key's partition is a function of it, and state lives with its key.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import (  # type: ignore[attr-defined]  # exported, not marked so
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    NewTopic,
+    ResourceType,
+)
+
+from connectors.kafka.errors import KafkaUnreachable, NotPermitted, PartitionsDiffer, ReplicationDiffers
+from schemas.topics import FOREVER, TOPICS, Cleanup, Topic
+
+Settings = Mapping[str, Any]
+"""Settings of librdkafka that every client shares: addresses and security."""
+
+ANSWER_S = 15.0
+_DENIED = {
+    KafkaError.TOPIC_AUTHORIZATION_FAILED,
+    KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+    KafkaError.GROUP_AUTHORIZATION_FAILED,
+    KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
+    KafkaError.SASL_AUTHENTICATION_FAILED,
+    KafkaError._AUTHENTICATION,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class DesiredTopic:
+    """A topic as it should be.
+
+    name: on Kafka, with its environment
+    partitions: for life
+    replication: copies of each partition
+    settings: the broker's settings of the topic that must be so; all others may be as they are
+    """
+
+    name: str
+    partitions: int
+    replication: int
+    settings: Mapping[str, str]
+
+
+class Difference(StrEnum):
+    """What is to be done: create and set are done by `apply`, the others only by a person."""
+
+    CREATE = "CREATE"
+    SET = "SET"
+    PARTITIONS = "PARTITIONS"
+    REPLICATION = "REPLICATION"
+
+
+@dataclass(frozen=True, slots=True)
+class TopicDifference:
+    """One way in which a topic is not as it should be.
+
+    setting: the setting that differs, for SET
+    is_now, should_be: as text; `is_now` is empty for a topic that is missing
+    """
+
+    topic: str
+    difference: Difference
+    is_now: str
+    should_be: str
+    setting: str = ""
+
+    def __str__(self) -> str:
+        match self.difference:
+            case Difference.CREATE:
+                return f"{self.topic} is missing; it will have {self.should_be}"
+            case Difference.SET:
+                return f"{self.topic} has {self.setting}={self.is_now}, the map says {self.should_be}"
+            case Difference.PARTITIONS:
+                return (
+                    f"{self.topic} has {self.is_now} partitions, the map says {self.should_be}; a partition count is "
+                    f"for life, because keys and their states live by it: set the map back to {self.is_now}, or "
+                    f"begin a new environment and replay into it"
+                )
+            case Difference.REPLICATION:
+                return (
+                    f"{self.topic} has {self.is_now} copies, {self.should_be} are wanted; move them with "
+                    f"kafka-reassign-partitions, or ask for {self.is_now}"
+                )
+
+
+def desired(environment: str, replication: int | None = None, topics: Iterable[Topic] = TOPICS) -> list[DesiredTopic]:
+    """Every topic of the map in this environment; `replication` overrides the map where there are fewer brokers."""
+    return [_desired(topic, environment, replication or topic.replication) for topic in topics]
+
+
+def _desired(topic: Topic, environment: str, copies: int) -> DesiredTopic:
+    return DesiredTopic(
+        topic.full_name(environment),
+        topic.partitions,
+        copies,
+        {
+            "cleanup.policy": topic.cleanup.value,
+            "retention.ms": str(FOREVER if topic.cleanup is Cleanup.COMPACT else topic.retention_ms),
+            "min.insync.replicas": str(min(topic.min_insync, copies)),
+            "max.message.bytes": str(topic.batch_bytes_max),
+        },
+    )
+
+
+class Provisioner:
+    """Compares and mends topics through one administrator.
+
+    Raises KafkaUnreachable and NotPermitted from every call. An error of the broker that is neither passes as it is.
+    """
+
+    def __init__(self, settings: Settings, answer_s: float = ANSWER_S) -> None:
+        self._admin = AdminClient({**settings, "log_level": 2})
+        self._answer_s = answer_s
+        self._servers = str(settings.get("bootstrap.servers", ""))
+
+    def diff(self, wanted: Sequence[DesiredTopic]) -> list[TopicDifference]:
+        """Every way in which these topics are not as they should be, in their order; empty when all is well."""
+        existing = self._existing()
+        described = self._described([topic.name for topic in wanted if topic.name in existing])
+        found: list[TopicDifference] = []
+        for topic in wanted:
+            if topic.name not in existing:
+                found.append(TopicDifference(topic.name, Difference.CREATE, "", f"{topic.partitions} partitions"))
+                continue
+            partitions, copies = existing[topic.name]
+            if partitions != topic.partitions:
+                found.append(TopicDifference(topic.name, Difference.PARTITIONS, str(partitions), str(topic.partitions)))
+            if copies != topic.replication:
+                found.append(TopicDifference(topic.name, Difference.REPLICATION, str(copies), str(topic.replication)))
+            for setting, value in topic.settings.items():
+                if (is_now := described[topic.name][setting]) != value:
+                    found.append(TopicDifference(topic.name, Difference.SET, is_now, value, setting))
+        return found
+
+    def apply(self, wanted: Sequence[DesiredTopic]) -> list[TopicDifference]:
+        """Make missing topics, set what differs, and say what was done.
+
+        Raises PartitionsDiffer or ReplicationDiffers before anything is changed.
+        """
+        found = self.diff(wanted)
+        for refusal, difference in (
+            (PartitionsDiffer, Difference.PARTITIONS),
+            (ReplicationDiffers, Difference.REPLICATION),
+        ):
+            lines = [str(one) for one in found if one.difference is difference]
+            if lines:
+                raise refusal("\n".join(lines))
+        missing = {one.topic for one in found if one.difference is Difference.CREATE}
+        self._create([topic for topic in wanted if topic.name in missing])
+        self._set([one for one in found if one.difference is Difference.SET])
+        return found
+
+    def _existing(self) -> dict[str, tuple[int, int]]:
+        """Partitions and copies of every topic by name."""
+        try:
+            topics = self._admin.list_topics(timeout=self._answer_s).topics
+        except KafkaException as error:
+            raise self._explained("listing topics", error) from error
+        return {
+            name: (len(topic.partitions), min((len(one.replicas) for one in topic.partitions.values()), default=0))
+            for name, topic in topics.items()
+        }
+
+    def _described(self, names: list[str]) -> dict[str, dict[str, str]]:
+        if not names:
+            return {}
+        resources = [ConfigResource(ResourceType.TOPIC, name) for name in names]
+        answers = self._admin.describe_configs(resources, request_timeout=self._answer_s)
+        return {
+            resource.name: {name: str(entry.value) for name, entry in self._answer("reading settings", answer).items()}
+            for resource, answer in answers.items()
+        }
+
+    def _create(self, topics: list[DesiredTopic]) -> None:
+        if not topics:
+            return
+        made = self._admin.create_topics(
+            [
+                NewTopic(
+                    topic.name,
+                    num_partitions=topic.partitions,
+                    replication_factor=topic.replication,
+                    config=dict(topic.settings),
+                )
+                for topic in topics
+            ],
+            operation_timeout=self._answer_s,
+        )
+        for name, answer in made.items():
+            # Two that begin at once both make it: what the other made is compared at the next start.
+            self._answer(f"making {name}", answer, unless=KafkaError.TOPIC_ALREADY_EXISTS)
+
+    def _set(self, differences: list[TopicDifference]) -> None:
+        by_topic: dict[str, list[ConfigEntry]] = {}
+        for one in differences:
+            entry = ConfigEntry(one.setting, one.should_be, incremental_operation=AlterConfigOpType.SET)
+            by_topic.setdefault(one.topic, []).append(entry)
+        if not by_topic:
+            return
+        resources = [
+            ConfigResource(ResourceType.TOPIC, name, incremental_configs=entries) for name, entries in by_topic.items()
+        ]
+        answers = self._admin.incremental_alter_configs(resources, request_timeout=self._answer_s)
+        for resource, answer in answers.items():
+            self._answer(f"setting {resource.name}", answer)
+
+    def _answer(self, what: str, answer: "Future[Any]", unless: int | None = None) -> Any:
+        try:
+            return answer.result(self._answer_s)
+        except KafkaException as error:
+            if error.args[0].code() == unless:
+                return None
+            raise self._explained(what, error) from error
+        except TimeoutError as error:
+            raise KafkaUnreachable(f"{what}: {self._servers} did not answer within {self._answer_s:g} s") from error
+
+    def _explained(self, what: str, error: KafkaException) -> Exception:
+        """Our error for the broker's, where we have a word for it."""
+        code = error.args[0].code()
+        if code in _DENIED:
+            return NotPermitted(
+                f"{what}: {error.args[0].str()}; give this user the right, see `quantumleap topics acl`"
+            )
+        if error.args[0].retriable() or code in (KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN):
+            return KafkaUnreachable(f"{what}: Kafka at {self._servers} did not answer ({error.args[0].str()})")
+        return error
