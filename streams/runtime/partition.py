@@ -31,10 +31,13 @@ class Partition(Generic[State, Shared]):
             self._index(key, state)
 
     def fold(self, key: str | None, record: Record) -> list[Record]:
-        """Fold one record and return what the room says, in order. `key` is None for a broadcast record."""
-        if type(record) in self._broadcast:
+        """Fold one record and return what the room says, in order.
+
+        `key` is None for a broadcast record, and for what concerns the whole partition because no key could be read.
+        """
+        if key is None:
             return self._fold_broadcast(record)
-        assert key is not None, f"{type(record).__name__} needs a key on {self._room.reads.name}"
+        assert type(record) not in self._broadcast, f"{type(record).__name__} has no key on {self._room.reads.name}"
         state = self.states.get(key)
         return list(self._fold_key(key, self._room.begin(key) if state is None else state, record))
 

@@ -13,7 +13,7 @@ from collections.abc import Collection, Mapping
 from typing import ClassVar, Generic, NamedTuple, TypeVar
 
 from schemas.record import Part, Record
-from schemas.topics import Topic, destinations
+from schemas.topics import TOPICS, Topic
 
 State = TypeVar("State", bound=Part)
 Shared = TypeVar("Shared", bound=Part)
@@ -81,6 +81,18 @@ class Room(ABC, Generic[State, Shared]):
         """The state from its parts: the inverse of `parts`."""
         return parts["state"]  # type: ignore[return-value]  # the only part of such a room is the state itself
 
+    def shared_parts(self, shared: Shared) -> Mapping[str, Part]:
+        """The shared state as named parts, as `parts` does for a key. Unchanged parts must be the same objects."""
+        return {"shared": shared}
+
+    def assemble_shared(self, parts: Mapping[str, Part]) -> Shared:
+        """The shared state from its parts: the inverse of `shared_parts`."""
+        return parts["shared"]  # type: ignore[return-value]  # the only part of such a room is the state itself
+
+    def shared_part_types(self) -> Mapping[str, type[Part]]:
+        """Type of every part of the shared state by its kind; to override together with `shared_parts`."""
+        return {"shared": self.shared_type}
+
     def upgrade(self, kind: str, version: int, raw: bytes) -> bytes:
         """Rewrite the encoded part of an older room version; needed only where defaults of new fields do not serve."""
         return raw
@@ -97,14 +109,15 @@ def routes(room_name: str) -> "Routes":
 
 
 class Routes(dict[type[Record], tuple[Topic, ...]]):
-    """Where each type of output of one room goes, by the map."""
+    """Where each type of output of one role goes, by the map, or by another one that is given."""
 
-    def __init__(self, room_name: str) -> None:
+    def __init__(self, room_name: str, topics: tuple[Topic, ...] = TOPICS) -> None:
         super().__init__()
         self._room_name = room_name
+        self._topics = topics
 
     def __missing__(self, record_type: type[Record]) -> tuple[Topic, ...]:
-        topics = destinations(self._room_name, record_type)
+        topics = tuple(t for t in self._topics if self._room_name in t.writers and record_type in t.records)
         if not topics:
             raise UndeclaredOutput(f"the topic map does not let {self._room_name} write {record_type.__name__}")
         self[record_type] = topics

@@ -1,0 +1,195 @@
+"""RoomApp: a Faust app whose records are carried by librdkafka.
+
+    app = RoomApp("paper", "localhost:9092", codec, data_dir)
+    room = app.room(AccountsRoom(), slot="w0")
+
+    @app.agent(room.inbox)
+    async def accounts(stream):
+        async for batch in stream:
+            await room.apply(batch)
+
+Faust gives the app, the worker and its command line, agents and their supervision, services and web pages. Its own
+transport, tables and recovery stay off (docs/delivery.md says why); its hooks for topics and tables are used instead.
+"""
+
+import asyncio
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Self, cast
+
+import faust
+from faust.app.base import BootStrategy
+
+from schemas.topics import TOPICS, Topic
+from streams.runtime.carrier import BATCH_MAX
+from streams.runtime.clients import Cluster
+from streams.runtime.door import RecordCodec
+from streams.runtime.fail_stop import REFUSED, fail_stop
+from streams.runtime.kafka_room import KafkaRoom
+from streams.runtime.progress import Progress
+from streams.runtime.provisioning import Plan, WrongTopics, changelog_plan, provision, topic_plan
+from streams.runtime.recovery import Recovery
+from streams.runtime.room import Room
+from streams.runtime.transactions import Stage
+
+
+class RoomTopic(faust.Topic):
+    """A topic whose stream is fed by a room's carrier with batches, instead of by Faust's conductor with events."""
+
+    def __aiter__(self) -> Any:
+        if self.is_iterator:
+            return self
+        stream = self.clone(is_iterator=True)
+        cast("RoomApp", self.app).flows[self.get_topic_name()] = stream.queue
+        return stream
+
+
+class RoomTable(faust.Table[str, Any]):
+    """A read-only view of the states of a room's partitions; Faust names its changelog."""
+
+    room: KafkaRoom
+
+    @property
+    def changelog_topic_name(self) -> str:
+        """As stock Faust names it: `<app>-<table>-changelog`."""
+        return str(self.changelog_topic.get_topic_name())
+
+    @property
+    def data(self) -> dict[str, Any]:  # type: ignore[override]  # Faust keeps a store there; ours is a view
+        """States by key, of the live partitions, as last folded."""
+        return {
+            key: state
+            for owned in self.room.carrier.owned.values()
+            if owned.table is not None
+            for key, state in list(owned.table.partition.states.items())
+        }
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        raise TypeError(f"{self.name} changes by folding records only")
+
+    def __delitem__(self, key: str) -> None:
+        raise TypeError(f"{self.name} changes by folding records only")
+
+
+class RoomBoot(BootStrategy):
+    """Starts Faust without its Kafka side, and our rooms after the agents that they feed."""
+
+    enable_kafka = False
+
+    def server(self) -> Iterable[Any]:
+        return self._chain(self.sensors(), self.web_server(), self.agents(), cast("RoomApp", self.app).services)
+
+
+class RoomApp(faust.App):
+    """A process with some rooms of one environment.
+
+    environment: names every topic, group and transactional id; also Faust's app id, which names changelogs.
+    topic_map: where records go; other than the engine's own in tests and examples.
+    replication: overrides the map where there are fewer brokers.
+    provision_topics: make missing topics at the start; otherwise only check.
+    """
+
+    BootStrategy = RoomBoot
+
+    def __init__(
+        self,
+        environment: str,
+        bootstrap_servers: str | Cluster,
+        codec: RecordCodec,
+        data_dir: Path,
+        *,
+        topic_map: tuple[Topic, ...] = TOPICS,
+        progress: Progress | None = None,
+        replication: int | None = None,
+        provision_topics: bool = True,
+        web_port: int | None = None,
+        **faust_settings: Any,
+    ):
+        cluster = bootstrap_servers if isinstance(bootstrap_servers, Cluster) else Cluster(bootstrap_servers)
+        self.environment = environment
+        self.cluster = cluster
+        self.codec = codec
+        self.map = topic_map
+        self.progress = progress or Progress()
+        self.recovery = Recovery(cluster)
+        self.flows: dict[str, asyncio.Queue[Any]] = {}
+        self.rooms: list[KafkaRoom] = []
+        self.services: list[Any] = []
+        self._replication = replication
+        self._provision = provision_topics
+        if web_port is not None:
+            faust_settings["web_port"] = web_port
+        super().__init__(
+            environment,
+            broker=f"kafka://{cluster.bootstrap_servers.split(',', maxsplit=1)[0]}",
+            store="memory://",
+            datadir=data_dir,
+            Topic=RoomTopic,
+            Table=RoomTable,
+            web_enabled=web_port is not None,
+            topic_disable_leader=True,
+            **faust_settings,
+        )
+
+    def room(
+        self,
+        room: Room[Any, Any],
+        *,
+        slot: str = "w0",
+        fixed_membership: bool = True,
+        turns: bool = False,
+        batch_max: int = BATCH_MAX,
+        stage: Stage = lambda _: None,
+    ) -> KafkaRoom:
+        """Declare that this process runs the room in this slot; an agent must read `room.inbox`."""
+        declared = KafkaRoom(
+            self,
+            room,
+            slot=slot,
+            fixed_membership=fixed_membership,
+            turns=turns,
+            batch_max=batch_max,
+            stage=stage,
+        )
+        self.rooms.append(declared)
+        self.services.append(declared)
+        return declared
+
+    def carry(self, room: KafkaRoom) -> Self:
+        """Declare the agent of a room, as one would by hand."""
+
+        @self.agent(room.inbox, name=room.name)
+        async def fold(stream: Any) -> None:
+            async for batch in stream:
+                await room.apply(batch)
+
+        return self
+
+    def plans(self) -> list[Plan]:
+        """Every topic of the map, and the changelogs of the rooms declared here."""
+        return [
+            *(topic_plan(topic, self.environment, self._replication) for topic in self.map),
+            *(changelog_plan(room.changelog, room.room.reads, self._replication) for room in self.rooms),
+        ]
+
+    async def on_start(self) -> None:
+        """Faust calls it before the agents start."""
+        # Stock Faust resumes it when its consumer has been assigned; ours is not its consumer.
+        self.flow_control.resume()
+        if self._provision:
+            await asyncio.get_running_loop().run_in_executor(None, self._make_topics)
+        self.recovery.start()
+        await super().on_start()
+
+    async def on_stop(self) -> None:
+        """Faust calls it when all services have stopped."""
+        self.recovery.stop()
+        await super().on_stop()
+
+    def _make_topics(self) -> None:
+        try:
+            provision(self.cluster, self.plans())
+        except WrongTopics as error:
+            if self.in_worker:
+                fail_stop(str(error), code=REFUSED)
+            raise

@@ -1,0 +1,262 @@
+"""Recovery: reads changelogs to their end, for all rooms of a process, with one consumer and one administrator.
+
+The order of questions matters. First the group's stable committed offset: Kafka withholds it while a transaction of a
+former owner is undecided. Then the changelog's end as an uncommitted reader sees it. Then everything committed up to
+that end: an open transaction that never sent its offsets holds us back until it is aborted, as it must.
+"""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from confluent_kafka import (
+    OFFSET_BEGINNING,
+    Consumer,
+    ConsumerGroupTopicPartitions,
+    IsolationLevel,
+    KafkaError,
+    KafkaException,
+)
+from confluent_kafka import TopicPartition as Place
+
+from streams.runtime.clients import EARLIEST, LATEST, Cluster, administrator, recovery_reader
+from streams.runtime.fail_stop import REFUSED, fail_stop
+from streams.runtime.room import Room
+from streams.runtime.tables import Birth, Recovered, Table
+
+READ_AT_ONCE = 5_000
+ASK_AGAIN_S = 0.05
+GIVE_UP_S = 120.0
+"""Kafka may be away for so long while a partition is being recovered; then the process ends itself."""
+
+_Answer = TypeVar("_Answer")
+
+
+class CannotRecover(RuntimeError):
+    """The changelog and the group's offsets contradict each other; a person must decide."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A partition may flow.
+
+    start: offset of the first record to fold
+    end: end of the inbox as it was found; who has folded up to it has caught up
+    """
+
+    partition: int
+    epoch: int
+    table: Table[Any, Any]
+    start: int
+    end: int
+    seconds: float
+    records: int
+    bytes: int
+
+
+@dataclass(slots=True, eq=False)
+class Job:
+    """One partition of one room to be recovered.
+
+    wanted: false once the partition is owned no longer; the job is then dropped.
+    done: called in the recovery thread.
+    """
+
+    room: Room[Any, Any]
+    group: str
+    source: str
+    changelog: str
+    partition: int
+    epoch: int
+    wanted: Callable[[], bool]
+    done: Callable[[Ready], None]
+    began: float = 0.0
+    committed: int | None = None
+    source_low: int = 0
+    source_end: int = 0
+    end: int = 0
+    read: Recovered | None = None
+
+
+class Recovery:
+    """The recovery thread of a process."""
+
+    def __init__(self, cluster: Cluster):
+        self._cluster = cluster
+        self._jobs: deque[Job] = deque()
+        self._wake = threading.Event()
+        self._reading: dict[tuple[str, int], Job] = {}
+        self._stopping = False
+        self._thread: threading.Thread | None = None
+        self.busy_since: float | None = None
+        """Since when the oldest job has been running, monotonic seconds; None where there is none."""
+
+    def start(self) -> None:
+        """Start the thread; twice is once."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="recovery", daemon=True)
+            self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread; jobs under way are dropped."""
+        self._stopping = True
+        self._wake.set()
+        if self._thread is not None:
+            self._thread.join(10)
+
+    def request(self, jobs: Sequence[Job]) -> None:
+        """Recover these partitions; each calls `done` when it is ready."""
+        for job in jobs:
+            job.began = time.monotonic()
+        self._jobs.extend(jobs)
+        self._wake.set()
+
+    def _run(self) -> None:
+        try:
+            self._admin = administrator(self._cluster)
+            reader = recovery_reader(self._cluster)
+            while not self._stopping:
+                self._wake.wait(None if not self._reading else 0)
+                self._wake.clear()
+                self._take_jobs(reader)
+                if self._reading:
+                    self._read(reader)
+                self.busy_since = min((job.began for job in self._reading.values()), default=None)
+            reader.close()
+        except CannotRecover as error:
+            fail_stop(str(error), code=REFUSED)
+        except BaseException as error:  # noqa: BLE001 - no partition may wait for ever on a dead thread
+            fail_stop("recovery", error)
+
+    def _take_jobs(self, reader: Consumer) -> None:
+        taken = [job for job in (self._jobs.popleft() for _ in range(len(self._jobs))) if job.wanted()]
+        by_group: dict[tuple[str, str], list[Job]] = {}
+        for job in taken:
+            by_group.setdefault((job.group, job.source), []).append(job)
+        for (group, source), jobs in by_group.items():
+            self._prepare(group, source, jobs)
+            for job in jobs:
+                self._begin(reader, job)
+
+    def _prepare(self, group: str, source: str, jobs: list[Job]) -> None:
+        """Ask for offsets, in the order that makes the answers safe."""
+        committed = self._committed(group, source, jobs)
+        places = [Place(job.changelog, job.partition) for job in jobs]
+        sources = [Place(source, job.partition) for job in jobs]
+        ends = self._offsets(places, LATEST)
+        source_ends = self._offsets(sources, LATEST)
+        source_lows = self._offsets(sources, EARLIEST)
+        for job in jobs:
+            job.committed = committed[job.partition]
+            job.end = ends[job.changelog, job.partition]
+            job.source_low = source_lows[source, job.partition]
+            job.source_end = source_ends[source, job.partition]
+
+    def _committed(self, group: str, source: str, jobs: list[Job]) -> dict[int, int | None]:
+        request = [ConsumerGroupTopicPartitions(group, [Place(source, job.partition) for job in jobs])]
+
+        def ask() -> dict[int, int | None]:
+            futures = self._admin.list_consumer_group_offsets(request, require_stable=True, request_timeout=5)
+            places: list[Place] = futures[group].result().topic_partitions
+            for place in places:
+                if place.error is not None:
+                    raise KafkaException(place.error)
+            return {place.partition: place.offset if place.offset >= 0 else None for place in places}
+
+        return self._insist(ask)
+
+    def _offsets(self, places: list[Place], spec: Any) -> dict[tuple[str, int], int]:
+        def ask() -> dict[tuple[str, int], int]:
+            futures = self._admin.list_offsets(
+                dict.fromkeys(places, spec), isolation_level=IsolationLevel.READ_UNCOMMITTED, request_timeout=5
+            )
+            return {(place.topic, place.partition): future.result().offset for place, future in futures.items()}
+
+        return self._insist(ask)
+
+    def _insist(self, ask: Callable[[], _Answer]) -> _Answer:
+        """Ask until Kafka answers: offsets of an undecided transaction, and a broker that is away, only take time."""
+        give_up = time.monotonic() + GIVE_UP_S
+        while True:
+            try:
+                return ask()
+            except KafkaException as error:
+                if time.monotonic() > give_up:
+                    raise
+                if error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+                    raise CannotRecover(f"a topic that this process needs is gone: {error.args[0].str()}") from error
+                time.sleep(ASK_AGAIN_S)
+
+    def _begin(self, reader: Consumer, job: Job) -> None:
+        job.read = Recovered(job.room)
+        if job.end == 0:
+            self._finish(job)
+            return
+        self._reading[job.changelog, job.partition] = job
+        reader.incremental_assign([Place(job.changelog, job.partition, OFFSET_BEGINNING)])
+
+    def _read(self, reader: Consumer) -> None:
+        one = reader.poll(0.05)
+        # `consume` would wait its whole time for the last record; after `poll` it takes what is already here.
+        for message in [one, *reader.consume(READ_AT_ONCE, 0)] if one is not None else ():
+            job = self._reading.get((message.topic() or "", message.partition() or 0))
+            if job is None:
+                continue
+            error = message.error()
+            if error is None:
+                assert job.read is not None
+                job.read.take(message.key() or b"", message.value())
+            elif error.code() == KafkaError._PARTITION_EOF:
+                if (message.offset() or 0) >= job.end:
+                    self._leave(reader, job)
+                    self._finish(job)
+            elif error.fatal() or not error.retriable():
+                raise KafkaException(error)
+        for job in [job for job in self._reading.values() if not job.wanted()]:
+            self._leave(reader, job)
+
+    def _leave(self, reader: Consumer, job: Job) -> None:
+        del self._reading[job.changelog, job.partition]
+        reader.incremental_unassign([Place(job.changelog, job.partition)])
+
+    def _finish(self, job: Job) -> None:
+        assert job.read is not None
+        read = job.read.decode()
+        birth = Birth(job.room.name, job.source, job.room.reads.partitions)
+        start = checked_start(job, read, birth)
+        table: Table[Any, Any] = Table(job.room, birth, read)
+        seconds = time.monotonic() - job.began
+        job.done(Ready(job.partition, job.epoch, table, start, job.source_end, seconds, read.records, read.bytes))
+
+
+def checked_start(job: Job, read: Recovered, birth: Birth) -> int:
+    """Where to go on. Raises CannotRecover where changelog, offsets and inbox do not belong together."""
+    who = f"{job.source}/{job.partition} of {job.room.name}"
+    if job.committed is None:
+        if read.birth is not None:
+            raise CannotRecover(
+                f"{who} has states up to offset {read.applied} but group {job.group} has no committed offset: "
+                f"restore it (at least {read.applied + 1}), or delete {job.changelog} to fold from the beginning"
+            )
+        return job.source_low
+    if read.birth is None:
+        raise CannotRecover(
+            f"{who} has committed offset {job.committed} but its changelog {job.changelog} is empty: it was deleted. "
+            f"Restore it, or delete the group's offsets to fold the inbox from the beginning"
+        )
+    if read.birth != birth:
+        raise CannotRecover(f"{who}: the changelog {job.changelog} belongs to {read.birth}, not to {birth}")
+    if read.applied >= job.committed:
+        raise CannotRecover(
+            f"{who} has states up to offset {read.applied} but the committed offset is {job.committed}: "
+            f"somebody moved it back. Set it to {read.applied + 1} or later, or delete {job.changelog} as well"
+        )
+    if job.committed < job.source_low:
+        raise CannotRecover(
+            f"{who}: records {job.committed} to {job.source_low - 1} were deleted before they were folded; "
+            f"what they said is lost. Set the offset to {job.source_low} if that is acceptable"
+        )
+    return job.committed
