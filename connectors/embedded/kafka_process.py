@@ -1,7 +1,8 @@
 """One Kafka process on one folder: format, spawn, wait until it answers, stop.
 
 The folder holds `data/` (Kafka's own), `server.properties` and `log.properties` (written anew at each start),
-`kafka.log` (warnings and errors), `kafka.out` (what Java itself prints) and `server.json` (who runs here).
+`kafka.log` (warnings and errors), `kafka.out` (what Java itself prints) and `server.json` (who runs here). While
+`damaged.txt` lies there, which says what was lost, no server starts.
 """
 
 import base64
@@ -36,6 +37,9 @@ ClientConfig = dict[str, str | int | float | bool]
 _STATE = "server.json"
 _PROPERTIES = "server.properties"
 _LOG_PROPERTIES = "log.properties"
+_DAMAGED = "damaged.txt"
+_LIST_OF_TOPICS_CUT = "[LogLoader partition=__cluster_metadata-0"
+_STRAY = re.compile(r"Log in .*/(.+)-\d+ marked stray")
 _POLL_S = 0.02
 _ERROR = re.compile(r"\b(ERROR|FATAL)\b")
 _WARM_UP = "warm-up"
@@ -132,6 +136,8 @@ class KafkaProcess:
     def format(self, runtime: Runtime) -> None:
         """Make Kafka's files for this node, wholly or not at all, unless the folder has some already."""
         self.is_new = False
+        if (damaged := self.folder / _DAMAGED).exists():
+            raise self._corrupt(damaged.read_text(encoding="utf-8").strip())
         for left in self.folder.glob(".format-*"):
             shutil.rmtree(left, ignore_errors=True)
         if (self.folder / "data").exists():
@@ -203,6 +209,21 @@ class KafkaProcess:
                     }
                 )
             time.sleep(_POLL_S)
+        self._refuse_lost_topics()
+
+    def _refuse_lost_topics(self) -> None:
+        """End a server that starts as if all was well although it cut its damaged list of topics short.
+
+        Kafka puts the records of topics that it no longer knows aside; several servers have the list from each other.
+        """
+        log = self.log_since_start()
+        lost = sorted({found[1] for found in _STRAY.finditer(log)})
+        if lost and _LIST_OF_TOPICS_CUT in log and len(self.node.voters) == 1:
+            why = f"its list of topics was damaged and lacks {', '.join(lost)}; their records are in data/*-stray"
+            self.signal(signal.SIGKILL)
+            self.wait_until_it_ended(30)
+            write_whole(self.folder / _DAMAGED, why + "\n")
+            raise self._corrupt(why)
 
     def _answers(self, admin: AdminClient) -> bool:
         try:
@@ -269,8 +290,15 @@ class KafkaProcess:
                 what, f"port {self.node.port} or {self.node.controller_port} is taken", "name another port"
             )
         if (self.folder / "data").exists() and not self.is_new and _ERROR.search(log):
-            return FolderCorrupt(what, last, f"{see}; restore the folder, or move it away and start with an empty one")
+            return self._corrupt(last)
         return ServerExited(what, last, see)
+
+    def _corrupt(self, why: str) -> FolderCorrupt:
+        return FolderCorrupt(
+            f"Kafka cannot use what it finds in {self.folder}",
+            why,
+            f"see {self.folder / 'kafka.log'}; restore the folder, or move it away and start with an empty one",
+        )
 
 
 def _warm_transactions(config: ClientConfig) -> None:
