@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from schemas import control, dead_letter, execution, intent, market, order, position, reference, risk, signal
+from schemas import control, dead_letter, execution, intent, market, order, position, reference, risk, signal, strategy
 from schemas.record import Record
 from schemas.scalars import DAY_US
 
@@ -119,6 +119,14 @@ STRATEGIES_INBOX = Topic(
     broadcast=frozenset({control.StrategyControl, control.ClockTick}),
     writers=("market_data", "signals", "control", "clock"),
     readers=("strategies", "feedback", "sinks"),
+)
+STRATEGIES_EVENTS = Topic(
+    name="strategies.events",
+    key="instrument_id",
+    records=(strategy.StrategyEvent,),
+    writers=("strategies",),
+    readers=("control", "alerts", "sinks"),
+    retention_ms=FOREVER,
 )
 ACCOUNTS_INBOX = Topic(
     name="accounts.inbox",
@@ -243,6 +251,7 @@ TOPICS: tuple[Topic, ...] = (
     SIGNALS_INBOX,
     SIGNALS_REFUSED,
     STRATEGIES_INBOX,
+    STRATEGIES_EVENTS,
     ACCOUNTS_INBOX,
     ORDERS_COMMANDS,
     ACCOUNTS_EVENTS,

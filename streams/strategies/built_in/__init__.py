@@ -1,0 +1,1 @@
+"""Strategies that come with the engine: examples that trade, each a pure class of one file."""
