@@ -52,6 +52,15 @@ class SizingMethod(StrEnum):
     KELLY = "KELLY"
 
 
+class MarginRegime(StrEnum):
+    """How much an account may hold on its money: all of it paid, half of it, a quarter of it in the day, or isolated."""
+
+    CASH = "CASH"
+    REG_T = "REG_T"
+    INTRADAY = "INTRADAY"
+    CRYPTO_ISOLATED = "CRYPTO_ISOLATED"
+
+
 class ClockTick(Record, frozen=True):
     """The time, for every room: wall time each second in live and paper, the feed's time in replay.
 
@@ -139,6 +148,7 @@ class AccountOpened(Record, frozen=True):
     mode: its orders carry it
     sizing: how wishes become quantities
     author: who opened it
+    margin: what it may hold on its money
     """
 
     source_id: ClassVar[tuple[str, ...]] = ("account_id",)
@@ -150,6 +160,7 @@ class AccountOpened(Record, frozen=True):
     mode: Mode
     sizing: SizingMethod
     author: str
+    margin: MarginRegime = MarginRegime.CASH
 
 
 class CashMovement(Record, frozen=True):
