@@ -13,7 +13,7 @@ from schemas.signal import AcceptedSignal
 from schemas.strategy import StrategyChange, StrategyCode, StrategyEvent
 from schemas.topics import STRATEGIES_INBOX, Topic
 from streams.runtime.room import Outcome, Room
-from streams.strategies.catalogue import Catalogue
+from streams.strategies.catalogue import Catalogue, installed
 from streams.strategies.deployments import after, told, values_of
 from streams.strategies.intents import Occasion, intents_of
 from streams.strategies.plugin import Strategy, Wish, wish_fault
@@ -46,9 +46,10 @@ class Strategies(Room[Desk, Floor]):
     part_types: Mapping[str, type[Part]]  # type: ignore[misc]  # kinds of memory come with the catalogue
     shared_type: ClassVar[type[Part]] = Floor
 
-    def __init__(self, catalogue: Catalogue) -> None:
-        self.catalogue = catalogue
-        memories = {f"memory.{name}": plugin.memory_type for name, plugin in catalogue.items()}
+    def __init__(self, catalogue: Catalogue | None = None) -> None:
+        """Without a catalogue: what is installed. Raises BadPlugIn where that is no strategy."""
+        self.catalogue = installed() if catalogue is None else catalogue
+        memories = {f"memory.{name}": plugin.memory_type for name, plugin in self.catalogue.items()}
         self.part_types = {"header": Header, "instance": Instance, **memories}
         self.running = ""
 
