@@ -13,7 +13,7 @@ from schemas.execution import Fill
 from schemas.order import Side
 from schemas.record import Part
 from schemas.reference import ContractKind
-from schemas.scalars import ZERO
+from schemas.scalars import ZERO, rounded
 
 ONE = Decimal(1)
 
@@ -57,20 +57,20 @@ def notional(fill: Fill) -> Decimal:
     """Absolute value of the fill in its currency; an inverse contract at price zero has none."""
     units = fill.quantity * (fill.multiplier or ONE)
     if fill.contract is ContractKind.INVERSE:
-        return abs(units / fill.price) if fill.price else ZERO
-    return abs(units * fill.price)
+        return rounded(abs(units / fill.price)) if fill.price else ZERO
+    return rounded(abs(units * fill.price))
 
 
 def profit(line: Line, quantity: Decimal, price: Decimal) -> Decimal | None:
-    """Result of `quantity` signed units opened at the line's average and closed at the price, before fees.
+    """Result of `quantity` signed units opened at the line's average and closed at the price, before fees, rounded.
 
     None where there is none: an inverse contract at a price of zero.
     """
     if line.contract is ContractKind.LINEAR:
-        return (price - line.average) * quantity * line.multiplier
+        return rounded((price - line.average) * quantity * line.multiplier)
     if not price or not line.average:
         return None
-    return (ONE / line.average - ONE / price) * quantity * line.multiplier
+    return rounded((ONE / line.average - ONE / price) * quantity * line.multiplier)
 
 
 def marked(line: Line, mark: Decimal | None) -> Line:
@@ -97,7 +97,7 @@ def fold(line: Line, fill: Fill, fee: Decimal) -> Effect:
         after = replace(line, quantity=held + quantity, average=average, trip=(line.trip if held else ZERO) - fee)
         return Effect(marked(after, fill.price), ZERO, 0, 0)
     closed = min(abs(quantity), abs(held))
-    closing_fee = fee * closed / abs(quantity)
+    closing_fee = rounded(fee * closed / abs(quantity))
     realised = profit(line, closed if held > 0 else -closed, fill.price) or ZERO
     trip = line.trip + realised - closing_fee
     left = held + quantity

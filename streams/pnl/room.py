@@ -20,7 +20,7 @@ from schemas.topics import ACCOUNTS_EVENTS, Topic
 from streams.pnl import lines
 from streams.pnl.days import performance, told
 from streams.pnl.lines import Line
-from streams.pnl.state import SEPARATOR, AccountPnl, Amounts, Header, Member, line_key, member_key, plus
+from streams.pnl.state import SEPARATOR, AccountPnl, Amounts, Header, Member, dimension_of, line_key, member_key, plus
 from streams.runtime.room import Outcome, Room
 
 DIGITS = 50
@@ -211,21 +211,21 @@ def _looked_at(state: AccountPnl, look: RiskSnapshot) -> Outcome[AccountPnl]:
 
 def _snapshot(state: AccountPnl, header: Header, key: str, event_time_us: int) -> PnlSnapshot:
     member = state.members.get(key, _NOBODY)
-    dimension, _, name = key.partition(SEPARATOR)
+    dimension, name = dimension_of(key)
     realised, known = _in_base(header, member.realised)
     fees, fees_known = _in_base(header, member.fees)
     unrealised, priced = _in_base(header, member.unrealised)
     turnover, _ = _in_base(header, member.turnover)
     whole = known and fees_known and priced and not member.unpriced
     equity = peak = drawdown = None
-    if dimension == PnlDimension.ACCOUNT.value:
+    if dimension is PnlDimension.ACCOUNT:
         equity, peak = header.equity, header.peak
         if equity is not None and peak is not None and peak > ZERO:
             drawdown = rounded((peak - equity) / peak)
     return PnlSnapshot(
         event_time_us=event_time_us,
         account_id=state.account_id,
-        dimension=PnlDimension(dimension),
+        dimension=dimension,
         member=name,
         currency=header.currency,
         realised_pnl=realised,
@@ -243,6 +243,10 @@ def _snapshot(state: AccountPnl, header: Header, key: str, event_time_us: int) -
 
 def _in_base(header: Header, amounts: Amounts) -> tuple[Decimal, bool]:
     """The sum in the base currency, and whether every amount could be converted; what could not is left out."""
+    if not amounts:
+        return ZERO, True
+    if len(amounts) == 1 and header.currency in amounts:
+        return amounts[header.currency], True
     total, known = ZERO, True
     for currency, amount in amounts.items():
         conversion = _ONE if currency == header.currency else header.conversions.get(currency)
@@ -259,7 +263,7 @@ def _in_currency(header: Header, amount: Decimal, given: str, wanted: str) -> De
         return amount
     per = {header.currency: _ONE, **header.conversions}
     if given in per and per.get(wanted):
-        return amount * per[given] / per[wanted]
+        return rounded(amount * per[given] / per[wanted])
     return ZERO
 
 

@@ -73,9 +73,19 @@ class AccountPnl(Part, frozen=True):
     members: dict[str, Member] = field(default_factory=dict)
 
 
+_PREFIX = {dimension: f"{dimension.value}{SEPARATOR}" for dimension in PnlDimension}
+_DIMENSION = {dimension.value: dimension for dimension in PnlDimension}
+
+
 def member_key(dimension: PnlDimension, member: str) -> str:
     """Key of a member."""
-    return f"{dimension.value}{SEPARATOR}{member}"
+    return _PREFIX[dimension] + member
+
+
+def dimension_of(key: str) -> tuple[PnlDimension, str]:
+    """Dimension and name of the member with this key."""
+    dimension, _, name = key.partition(SEPARATOR)
+    return _DIMENSION[dimension], name
 
 
 def line_key(member: str, instrument_id: str) -> str:
