@@ -1,8 +1,8 @@
 """ClickHouse's HTTP interface over the engine in this process.
 
-Follows the published interface so far as `clickhouse-connect`, `curl` and Grafana use it. Differences that remain: the
-whole result is built before the first byte is sent, a client that goes away does not cancel its query, and there is one
-user. Where no password is set, any name and password are welcome.
+Follows the published interface so far as `clickhouse-connect`, `curl` and `clickhouse-go` (by which Grafana asks) use
+it. Differences that remain: the whole result is built before the first byte is sent, a client that goes away does not
+cancel its query, and there is one user. Where no password is set, any name and password are welcome.
 """
 
 import base64
@@ -27,6 +27,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from connectors.embedded.clickhouse_engine import Answer, Engine, EngineError, External, Request
+from connectors.embedded.clickhouse_native import Unmarkable, for_revision
 
 _THREADS = 8
 _BODY_BYTES_MAX = 512 * 2**20
@@ -110,7 +111,10 @@ def clickhouse_app(engine: Engine, access: Access) -> Starlette:
         except EngineError as error:
             return _failure(error, engine, headers)
         headers["X-ClickHouse-Summary"] = _summary(result, time.monotonic_ns() - started_ns)
-        return _success(result, headers, http, compress=parameters.get("enable_http_compression", "1") != "0")
+        try:
+            return _success(result, headers, http, parameters)
+        except EngineError as error:
+            return _failure(error, engine, headers)
 
     return Starlette(routes=[Route("/{path:path}", answer, methods=["GET", "POST", "HEAD"])])
 
@@ -228,16 +232,28 @@ def _failure(error: EngineError, engine: Engine, headers: Mapping[str, str]) -> 
     return Response(text, status_code=status, media_type="text/plain", headers={**headers, **more})
 
 
-def _success(result: Answer, headers: dict[str, str], http: HttpRequest, *, compress: bool) -> Response:
+def _success(result: Answer, headers: dict[str, str], http: HttpRequest, parameters: Mapping[str, str]) -> Response:
     if result.format is not None:
         headers["X-ClickHouse-Format"] = result.format
-    body = result.body
-    encoding = _encoding(http.headers.get("accept-encoding", "")) if compress and body else None
+    body = _revised(result, parameters.get("client_protocol_version", "0"))
+    compress = body and parameters.get("enable_http_compression", "1") != "0"
+    encoding = _encoding(http.headers.get("accept-encoding", "")) if compress else None
     if encoding is not None:
         body = _ENCODERS[encoding](body)
         headers["Content-Encoding"] = encoding
     headers["Content-Type"] = _CONTENT_TYPE.get(result.format or "", "text/plain; charset=UTF-8")
     return Response(body, headers=headers)
+
+
+def _revised(result: Answer, revision: str) -> bytes:
+    """The body as a client of this revision of the protocol reads it."""
+    if result.format != "Native" or not (revision.isascii() and revision.isdigit()):
+        return result.body
+    try:
+        return for_revision(result.body, int(revision))
+    except Unmarkable as error:
+        words = f"DB::Exception: type {error} is not offered to this client: cast it to a String. (NOT_IMPLEMENTED)"
+        raise EngineError(48, words) from error
 
 
 def _summary(result: Answer, elapsed_ns: int) -> str:
