@@ -78,7 +78,7 @@ class KafkaServer:
     @classmethod
     def attach(cls, folder: Path, *, admin: ScramUser | None = None, say: Say = say_on_stderr) -> Self:
         """The server that runs on the folder, whoever started it. Raises NotRunning where none does."""
-        folder = folder.absolute()
+        folder = folder.resolve()
         if running := cls._running(folder, admin, say):
             return running
         raise NotRunning(
@@ -187,7 +187,7 @@ class KafkaServer:
 
 def kafka_folder(folder: Path, *, room_bytes_min: int) -> Path:
     """The folder as a whole path, made and seen to be writable. Raises FolderUnwritable or DiskFull."""
-    folder = folder.absolute()
+    folder = folder.resolve()
     if "," in str(folder):
         raise FolderUnwritable(
             f"{folder} cannot hold Kafka's records", "Kafka takes a comma for the end of a name", "name another folder"

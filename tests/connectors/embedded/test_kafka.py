@@ -3,6 +3,7 @@
 import socket
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from pathlib import Path
 
@@ -101,6 +102,24 @@ def test_starting_twice_on_one_folder_reports_the_server_that_runs(tmp_path: Pat
         second = KafkaServer.start(tmp_path, kafka_dir=KAFKA_DIR, say=said.append)
         assert (second.pid, second.bootstrap_servers) == (first.pid, first.bootstrap_servers)
         assert said == [f"Kafka already runs on {tmp_path}: {first.bootstrap_servers}, process {first.pid}"]
+
+
+def test_two_who_start_at_once_on_one_folder_get_one_server(tmp_path: Path) -> None:
+    def start(_: int) -> KafkaServer:
+        return KafkaServer.start(tmp_path, port=0, kafka_dir=KAFKA_DIR)
+
+    with ThreadPoolExecutor(2) as pool:
+        servers = list(pool.map(start, range(2)))
+    with servers[0], servers[1]:
+        assert servers[0].pid is not None
+        assert (servers[0].pid, servers[0].port) == (servers[1].pid, servers[1].port)
+
+
+def test_a_folder_reached_by_a_link_is_the_same_folder(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    with KafkaServer.start(tmp_path / "link", port=0, kafka_dir=KAFKA_DIR) as server:
+        assert KafkaServer.attach(tmp_path / "real").pid == server.pid
 
 
 def test_a_server_outlives_the_process_that_started_it_and_is_found_again(tmp_path: Path) -> None:
