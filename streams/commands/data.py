@@ -133,7 +133,7 @@ def stats(
     as_json: AsJson = False,
 ) -> None:
     """Performance statistics of any series, each by one named convention."""
-    from streams.pnl.performance.series_file import stats_of_file  # noqa: PLC0415 - help must be quick
+    from streams.commands.stats_of_file import stats_of_file  # noqa: PLC0415 - help must be quick
 
     if not file.exists():
         raise Stop(f"{file} does not exist", next_step="name a CSV file", code=Exit.NOT_FOUND)

@@ -62,4 +62,5 @@ def show_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]
         table.add_column(column, overflow="fold")
     for row in rows:
         table.add_row(*("" if cell is None else str(cell) for cell in row))
-    Console(soft_wrap=False).print(table)
+    # Without a terminal there is no width to keep to; wide enough that `grep` finds whole cells.
+    Console(width=None if sys.stdout.isatty() else 240).print(table)

@@ -49,10 +49,9 @@ def up(folder: Folder = None, as_json: AsJson = False) -> None:
 
 def start_all(settings: "Settings") -> Addresses:
     """Start or find the servers that no address was given for; each is told as ready only once it answers."""
-    from connectors.embedded.registry import RegistryServer  # noqa: PLC0415
-
     from connectors.embedded.clickhouse import ClickHouseServer  # noqa: PLC0415 - not installed everywhere
     from connectors.embedded.kafka import KafkaServer  # noqa: PLC0415
+    from connectors.embedded.registry import RegistryServer  # noqa: PLC0415
 
     bootstrap, registry, clickhouse = settings.bootstrap_servers, settings.registry_url, settings.clickhouse_url
     if not bootstrap:
@@ -79,11 +78,10 @@ def step(name: str, text: str, begun: float) -> None:
 
 def down(folder: Folder = None) -> None:
     """Stop the servers of this folder; their data stays."""
-    from connectors.embedded.registry import RegistryServer  # noqa: PLC0415
-
     from connectors.embedded.clickhouse import ClickHouseServer  # noqa: PLC0415 - not installed everywhere
     from connectors.embedded.errors import NotRunning  # noqa: PLC0415
     from connectors.embedded.kafka import KafkaServer  # noqa: PLC0415
+    from connectors.embedded.registry import RegistryServer  # noqa: PLC0415
     from streams.commands.settings_of import settings  # noqa: PLC0415
 
     chosen = settings(folder=folder)
@@ -155,12 +153,11 @@ def _java(settings: "Settings") -> Finding:
 
 
 def _servers(settings: "Settings") -> list[Finding]:
-    from connectors.embedded.registry import RegistryServer  # noqa: PLC0415
-
     from connectors.embedded import ports  # noqa: PLC0415 - not installed everywhere
     from connectors.embedded.clickhouse import ClickHouseServer  # noqa: PLC0415
     from connectors.embedded.errors import NotRunning  # noqa: PLC0415
     from connectors.embedded.kafka import KafkaServer  # noqa: PLC0415
+    from connectors.embedded.registry import RegistryServer  # noqa: PLC0415
 
     found: list[Finding] = []
     servers: list[tuple[str, Any, int]] = [

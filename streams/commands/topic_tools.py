@@ -1,0 +1,160 @@
+"""`topics` and `schemas`: the map on Kafka, and the Avro files with the registry that serves them."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from streams.commands.outcome import AsJson, Exit, Stop, say, show_json, show_table
+
+if TYPE_CHECKING:
+    from connectors.kafka.provision import DesiredTopic, Provisioner
+
+schemas = typer.Typer(help="Avro schemas of the records: write, compare, register.", no_args_is_help=True)
+topics = typer.Typer(help="The topic map: look at it, make it so on Kafka, compare.", no_args_is_help=True)
+BootstrapOption = Annotated[
+    str | None, typer.Option("--bootstrap-servers", help="Kafka.  [default: the embedded broker]")
+]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands of this module."""
+    app.add_typer(topics, name="topics")
+    app.add_typer(schemas, name="schemas")
+
+
+@topics.command("list")
+def list_topics(as_json: AsJson = False) -> None:
+    """Every topic of the map, in the order in which a record walks."""
+    from schemas.topics import FOREVER, TOPICS  # noqa: PLC0415 - help must be quick
+
+    rows = [
+        (
+            topic.name,
+            topic.key,
+            " ".join(topic.writers),
+            " ".join(topic.readers),
+            topic.partitions,
+            "for ever" if topic.retention_ms == FOREVER else f"{topic.retention_ms // 86_400_000} days",
+            topic.cleanup,
+            " ".join(record.__name__ + ("*" if record in topic.broadcast else "") for record in topic.records),
+        )
+        for topic in TOPICS
+    ]
+    columns = ("topic", "key", "written by", "read by", "partitions", "kept", "cleanup", "records")
+    if as_json:
+        show_json([dict(zip(columns, row, strict=True)) for row in rows])
+    else:
+        show_table("", columns, rows)
+        say("* broadcast: to every partition")
+
+
+@topics.command()
+def apply(bootstrap_servers: BootstrapOption = None, as_json: AsJson = False) -> None:
+    """Make every topic of this environment; a second time changes nothing. A partition count is never changed."""
+    provisioner, wanted = _provisioner(bootstrap_servers)
+    _tell(provisioner.apply(wanted), as_json, "all topics were as the map says")
+
+
+@topics.command()
+def diff(bootstrap_servers: BootstrapOption = None, as_json: AsJson = False) -> None:
+    """What `topics apply` would do, and what only a person can mend; exit code 7 where there is any."""
+    provisioner, wanted = _provisioner(bootstrap_servers)
+    found = provisioner.diff(wanted)
+    _tell(found, as_json, "all topics are as the map says")
+    if found:
+        raise Stop(
+            f"{len(found)} differences from the map", next_step="run `quantumleap topics apply`", code=Exit.DEGRADED
+        )
+
+
+def _provisioner(bootstrap_servers: str | None) -> "tuple[Provisioner, list[DesiredTopic]]":
+    from connectors.kafka.provision import Provisioner, desired  # noqa: PLC0415 - help must be quick
+    from streams.commands.settings_of import settings  # noqa: PLC0415
+
+    chosen = settings(bootstrap_servers=bootstrap_servers)
+    address = {"bootstrap.servers": kafka_address(chosen)}
+    return Provisioner(address), desired(chosen.environment, chosen.replication)
+
+
+def _tell(found: Any, as_json: bool, otherwise: str) -> None:
+    if as_json:
+        show_json([str(difference) for difference in found])
+        return
+    for difference in found:
+        print(difference)
+    if not found:
+        say(otherwise)
+
+
+def kafka_address(settings: Any) -> str:
+    """The address given, or that of the embedded broker. Raises Stop where none runs."""
+    if settings.bootstrap_servers:
+        return str(settings.bootstrap_servers)
+    from connectors.embedded.errors import NotRunning  # noqa: PLC0415 - not installed everywhere
+    from connectors.embedded.kafka import KafkaServer  # noqa: PLC0415
+
+    try:
+        return KafkaServer.attach(settings.folder / "kafka").bootstrap_servers
+    except NotRunning as error:
+        raise Stop(
+            f"no Kafka runs on {settings.folder}",
+            why="neither QL_BOOTSTRAP_SERVERS nor an embedded broker is there",
+            next_step="start the servers with `quantumleap up`",
+            code=Exit.UNREACHABLE,
+        ) from error
+
+
+@schemas.command()
+def generate() -> None:
+    """Write the Avro files that the records ask for; a published version is never edited."""
+    from schemas.versions import generate as write  # noqa: PLC0415 - help must be quick
+
+    for difference in write():
+        print(f"{difference.change.lower()}  {difference.path.parent.name}/{difference.path.name}")
+
+
+@schemas.command()
+def check() -> None:
+    """Compare the Avro files with the records; exit code 1 where they differ."""
+    from schemas.versions import differences  # noqa: PLC0415 - help must be quick
+
+    found = differences()
+    for difference in found:
+        print(f"{difference.change.lower()}  {difference.path.parent.name}/{difference.path.name}")
+    if found:
+        raise Stop(
+            f"{len(found)} Avro files are not what the records say", next_step="run `quantumleap schemas generate`"
+        )
+    say("all Avro files are what the records say")
+
+
+@schemas.command()
+def register(
+    registry_url: Annotated[str | None, typer.Option(help="Registry.  [default: the embedded one]")] = None,
+) -> None:
+    """Register every schema, FULL_TRANSITIVE, and print the ids."""
+    from connectors.registry.client import ConfluentRegistry  # noqa: PLC0415 - help must be quick
+    from connectors.registry.publish import register as send  # noqa: PLC0415
+    from streams.commands.settings_of import settings  # noqa: PLC0415
+
+    registry = ConfluentRegistry(registry_address(settings(registry_url=registry_url)))
+    for record, number in send(registry).items():
+        print(f"{number:>5}  {record.__name__}")
+
+
+def registry_address(settings: Any) -> str:
+    """The address given, or that of the embedded registry. Raises Stop where none runs."""
+    if settings.registry_url:
+        return str(settings.registry_url)
+    from connectors.embedded.errors import NotRunning  # noqa: PLC0415 - not installed everywhere
+    from connectors.embedded.registry import RegistryServer  # noqa: PLC0415
+
+    try:
+        return RegistryServer.attach(settings.folder / "registry").url
+    except NotRunning as error:
+        raise Stop(
+            f"no schema registry runs on {settings.folder}",
+            why="neither QL_REGISTRY_URL nor an embedded registry is there",
+            next_step="start the servers with `quantumleap up`",
+            code=Exit.UNREACHABLE,
+        ) from error
