@@ -10,7 +10,27 @@ KafkaNotReady (a ConnectorError)
 `-- EnvironmentUnreadable what `control.environment` holds is not ours
 """
 
+from confluent_kafka import KafkaError, KafkaException
+
 from connectors.errors import ConnectorError, Refused, Unavailable
+
+_DENIED = {
+    KafkaError.TOPIC_AUTHORIZATION_FAILED,
+    KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+    KafkaError.GROUP_AUTHORIZATION_FAILED,
+    KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
+    KafkaError.SASL_AUTHENTICATION_FAILED,
+    KafkaError._AUTHENTICATION,
+}
+_SILENT = {
+    KafkaError._TRANSPORT,
+    KafkaError._ALL_BROKERS_DOWN,
+    KafkaError._TIMED_OUT,
+    KafkaError._TIMED_OUT_QUEUE,
+    KafkaError._MSG_TIMED_OUT,
+    KafkaError._RESOLVE,
+}
+_OVERTAKEN = {KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.INVALID_PRODUCER_EPOCH}
 
 
 class KafkaUnreachable(Unavailable):
@@ -59,13 +79,16 @@ class EnvironmentUnreadable(Refused):
         super().__init__(message, code="ENVIRONMENT_UNREADABLE")
 
 
-__all__ = [
-    "ConnectorError",
-    "EnvironmentUnreadable",
-    "KafkaUnreachable",
-    "ModeDiffers",
-    "NoEnvironment",
-    "NotPermitted",
-    "PartitionsDiffer",
-    "ReplicationDiffers",
-]
+def explained(what: str, servers: str, error: KafkaException) -> ConnectorError:
+    """Our error for a client's or broker's. `what` was being done at `servers`."""
+    reason: KafkaError = error.args[0]
+    code = reason.code()
+    if code in _DENIED:
+        return NotPermitted(f"{what}: {reason.str()}; give this user the right, see `quantumleap topics acl`")
+    if code in _OVERTAKEN:
+        return KafkaUnreachable(f"{what}: another process did the same a moment later; try again")
+    if code == KafkaError.INVALID_REPLICATION_FACTOR:
+        return ReplicationDiffers(f"{what}: {reason.str()}; ask for as many copies as there are brokers, or fewer")
+    if code in _SILENT or reason.retriable():
+        return KafkaUnreachable(f"{what}: Kafka at {servers} did not answer ({reason.str()}); is it running?")
+    return Refused(f"{what}: Kafka at {servers} refused ({reason.str()})", code=str(reason.name()))

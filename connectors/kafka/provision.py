@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from enum import StrEnum
+from time import monotonic, sleep
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException
@@ -19,21 +20,14 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # exported, n
     ResourceType,
 )
 
-from connectors.kafka.errors import KafkaUnreachable, NotPermitted, PartitionsDiffer, ReplicationDiffers
+from connectors.kafka.errors import KafkaUnreachable, PartitionsDiffer, ReplicationDiffers, explained
 from schemas.topics import FOREVER, TOPICS, Cleanup, Topic
 
 Settings = Mapping[str, Any]
 """Settings of librdkafka that every client shares: addresses and security."""
 
 ANSWER_S = 15.0
-_DENIED = {
-    KafkaError.TOPIC_AUTHORIZATION_FAILED,
-    KafkaError.CLUSTER_AUTHORIZATION_FAILED,
-    KafkaError.GROUP_AUTHORIZATION_FAILED,
-    KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
-    KafkaError.SASL_AUTHENTICATION_FAILED,
-    KafkaError._AUTHENTICATION,
-}
+_LOOK_AGAIN_S = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,10 +107,21 @@ def _desired(topic: Topic, environment: str, copies: int) -> DesiredTopic:
     )
 
 
+def _refuse(found: Sequence[TopicDifference]) -> None:
+    """Raise for differences that only a person may mend."""
+    for refusal, difference in (
+        (PartitionsDiffer, Difference.PARTITIONS),
+        (ReplicationDiffers, Difference.REPLICATION),
+    ):
+        lines = [str(one) for one in found if one.difference is difference]
+        if lines:
+            raise refusal("\n".join(lines))
+
+
 class Provisioner:
     """Compares and mends topics through one administrator.
 
-    Raises KafkaUnreachable and NotPermitted from every call. An error of the broker that is neither passes as it is.
+    Every call may raise KafkaUnreachable, NotPermitted, or Refused with the broker's own code.
     """
 
     def __init__(self, settings: Settings, answer_s: float = ANSWER_S) -> None:
@@ -149,24 +154,32 @@ class Provisioner:
         Raises PartitionsDiffer or ReplicationDiffers before anything is changed.
         """
         found = self.diff(wanted)
-        for refusal, difference in (
-            (PartitionsDiffer, Difference.PARTITIONS),
-            (ReplicationDiffers, Difference.REPLICATION),
-        ):
-            lines = [str(one) for one in found if one.difference is difference]
-            if lines:
-                raise refusal("\n".join(lines))
+        _refuse(found)
         missing = {one.topic for one in found if one.difference is Difference.CREATE}
         self._create([topic for topic in wanted if topic.name in missing])
         self._set([one for one in found if one.difference is Difference.SET])
+        if found:
+            self._settle(wanted)
         return found
+
+    def _settle(self, wanted: Sequence[DesiredTopic]) -> None:
+        """Wait until brokers show what the controller decided; what another made meanwhile is refused if it differs."""
+        until = monotonic() + self._answer_s
+        while left := self.diff(wanted):
+            _refuse(left)
+            if monotonic() > until:
+                break
+            sleep(_LOOK_AGAIN_S)
+        else:
+            return
+        raise KafkaUnreachable(f"Kafka at {self._servers} does not show after {self._answer_s:g} s: {left[0]}")
 
     def _existing(self) -> dict[str, tuple[int, int]]:
         """Partitions and copies of every topic by name."""
         try:
             topics = self._admin.list_topics(timeout=self._answer_s).topics
         except KafkaException as error:
-            raise self._explained("listing topics", error) from error
+            raise explained("listing topics", self._servers, error) from error
         return {
             name: (len(topic.partitions), min((len(one.replicas) for one in topic.partitions.values()), default=0))
             for name, topic in topics.items()
@@ -198,7 +211,7 @@ class Provisioner:
             operation_timeout=self._answer_s,
         )
         for name, answer in made.items():
-            # Two that begin at once both make it: what the other made is compared at the next start.
+            # Two that begin at once both make it: what the other made is compared afterwards.
             self._answer(f"making {name}", answer, unless=KafkaError.TOPIC_ALREADY_EXISTS)
 
     def _set(self, differences: list[TopicDifference]) -> None:
@@ -221,17 +234,6 @@ class Provisioner:
         except KafkaException as error:
             if error.args[0].code() == unless:
                 return None
-            raise self._explained(what, error) from error
+            raise explained(what, self._servers, error) from error
         except TimeoutError as error:
             raise KafkaUnreachable(f"{what}: {self._servers} did not answer within {self._answer_s:g} s") from error
-
-    def _explained(self, what: str, error: KafkaException) -> Exception:
-        """Our error for the broker's, where we have a word for it."""
-        code = error.args[0].code()
-        if code in _DENIED:
-            return NotPermitted(
-                f"{what}: {error.args[0].str()}; give this user the right, see `quantumleap topics acl`"
-            )
-        if error.args[0].retriable() or code in (KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN):
-            return KafkaUnreachable(f"{what}: Kafka at {self._servers} did not answer ({error.args[0].str()})")
-        return error
