@@ -141,6 +141,13 @@ def stats(
     if as_json:
         show_json(found)
         return
-    say(f"{file}: {found.get('n', '?')} returns")
-    metrics = found.get("statistics", found)
-    show_table("", ("metric", "value"), [(name, value) for name, value in metrics.items()])
+    say(f"{file}: {found['n']} {found['period']} returns, {found['from']} to {found['to']}")
+    rows = [
+        (name, one["shown"], _interval(one["low"], one["high"]), one["n"], one["why"])
+        for name, one in found["statistics"].items()
+    ]
+    show_table("", ("metric", "value", "95 % interval", "n", "why"), rows)
+
+
+def _interval(low: float | None, high: float | None) -> str:
+    return "" if low is None or high is None else f"{low:.3g} to {high:.3g}"

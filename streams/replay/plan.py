@@ -14,9 +14,10 @@ from schemas.reference import FeeSchedule, Instrument
 from schemas.risk import Limit, LimitChange
 from schemas.scalars import DAY_US
 from schemas.signal import ProviderControl, ProviderRole
+from streams.accounts.risk.limits import standard_limits
 
 AUTHOR = "quantumleap run"
-VENUE = "paper"
+VENUE = "PAPER"
 SESSIONS_BEYOND_US = 7 * DAY_US
 
 
@@ -37,7 +38,9 @@ class Plan:
 
     from_us, until_us: event times replayed, the end not included
     cash: opening deposit in `currency`
+    limits: of the account; empty for the standard ones
     provider_id: whose signals are asked for; empty lets nobody publish
+    venue: who trades; the paper venue
     seed: of the paper venue
     """
 
@@ -50,6 +53,7 @@ class Plan:
     cash: Decimal = Decimal(1_000_000)
     sizing: SizingMethod = SizingMethod.FIXED_FRACTION
     provider_id: str = "learner"
+    venue: str = VENUE
     seed: int = 7
     limits: tuple[Limit, ...] = ()
     mode: Mode = Mode.REPLAY
@@ -112,7 +116,7 @@ def opening(plan: Plan) -> Iterator[tuple[str, Record]]:
             event_time_us=at,
             account_id=plan.account_id,
             request_id=f"limits-{plan.account_id}",
-            limits=list(plan.limits),
+            limits=list(plan.limits) or standard_limits(plan.cash),
             author=AUTHOR,
             reason="limits of a replay",
             effective_at_us=at,
