@@ -101,9 +101,18 @@ class Answer:
 
 @dataclass(slots=True)
 class _Session:
+    """A connection that is kept.
+
+    `database` and `settings` are the session's own, so far as they were asked for (a setting as SQL, DEFAULT where
+    nobody set it); `at` is the database in which the last request left the connection.
+    """
+
     connection: _Connection
+    database: str
+    at: str
     idle_s_max: float
     used_at_s: float
+    settings: dict[str, str] = field(default_factory=dict)
     busy: threading.Lock = field(default_factory=threading.Lock)
 
 
@@ -136,15 +145,24 @@ class Engine:
         if request.session_id is None:
             connection = self._connect()
             try:
+                if request.database:
+                    _use(connection, request.database)
                 return self._answer(connection, statement, request)
             finally:
                 connection.close()
-        with self._session(request) as connection, _undone(connection, request):
-            return self._answer(connection, statement, request)
+        with self._session(request) as session, _undone(session, request):
+            wanted = request.database or session.database
+            if wanted != session.at:
+                _use(session.connection, wanted)
+                session.at = wanted
+            answer = self._answer(session.connection, statement, request)
+            if statement.uses:
+                session.at = session.database = _database(session.connection)
+            if statement.sets:
+                session.settings.clear()
+            return answer
 
     def _answer(self, connection: _Connection, statement: Statement, request: Request) -> Answer:
-        if request.database:
-            _query(connection, f"USE {quoted(request.database, '`')}")
         _set(connection, {name: quoted(value) for name, value in request.settings.items()})
         for external in request.externals:
             _query(connection, f"CREATE TEMPORARY TABLE {quoted(external.name, '`')} ({external.structure})")
@@ -176,8 +194,8 @@ class Engine:
             raise _translated(error) from error
 
     @contextmanager
-    def _session(self, request: Request) -> Iterator[_Connection]:
-        """The session's connection, for one request at a time."""
+    def _session(self, request: Request) -> Iterator[_Session]:
+        """The request's session, for one request at a time."""
         name = cast(str, request.session_id)
         with self._sessions_lock:
             self._forget_idle_sessions()
@@ -185,12 +203,14 @@ class Engine:
             if session is None:
                 if request.session_must_exist:
                     raise EngineError(372, f"DB::Exception: Session {name} not found. (SESSION_NOT_FOUND)")
-                session = _Session(self._connect(), request.session_idle_s_max, time.monotonic())
+                connection = self._connect()
+                start = _database(connection)
+                session = _Session(connection, start, start, request.session_idle_s_max, time.monotonic())
                 self._sessions[name] = session
             if not session.busy.acquire(blocking=False):
                 raise EngineError(373, f"DB::Exception: Session {name} is locked by another query. (SESSION_IS_LOCKED)")
         try:
-            yield session.connection
+            yield session
         finally:
             session.idle_s_max = request.session_idle_s_max
             session.used_at_s = time.monotonic()
@@ -205,20 +225,25 @@ class Engine:
 
 
 @contextmanager
-def _undone(connection: _Connection, request: Request) -> Iterator[None]:
+def _undone(session: _Session, request: Request) -> Iterator[None]:
     """Put back, after the request, what the request itself (not its SQL) changed in the session."""
-    before = _settings(connection, set(request.settings))
-    database = _query(connection, "SELECT currentDatabase()", "TabSeparatedRaw").bytes().decode().rstrip("\n")
+    connection = session.connection
+    session.settings |= _settings(connection, set(request.settings) - session.settings.keys())
+    before = {name: session.settings[name] for name in request.settings if name in session.settings}
     try:
         yield
     finally:
         _set(connection, before)
-        if request.database:
-            now = _query(connection, "SELECT currentDatabase()", "TabSeparatedRaw").bytes().decode().rstrip("\n")
-            if now == request.database:
-                _query(connection, f"USE {quoted(database, '`')}")
         for external in request.externals:
             _query(connection, f"DROP TEMPORARY TABLE IF EXISTS {quoted(external.name, '`')}")
+
+
+def _database(connection: _Connection) -> str:
+    return _query(connection, "SELECT currentDatabase()", "TabSeparatedRaw").bytes().decode().rstrip("\n")
+
+
+def _use(connection: _Connection, database: str) -> None:
+    _query(connection, f"USE {quoted(database, '`')}")
 
 
 def _settings(connection: _Connection, names: set[str]) -> dict[str, str]:

@@ -44,12 +44,15 @@ class Statement:
 
     `sql` is the statement; for an INSERT with a FORMAT clause without that clause, whose format is then
     `insert_format` and whose bytes are `rows`. `output_format` is the FORMAT clause of anything else, if it has one.
+    `uses` and `sets` say that it is a USE or a SET.
     """
 
     sql: bytes
     insert_format: str | None = None
     rows: bytes = b""
     output_format: str | None = None
+    uses: bool = False
+    sets: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +126,8 @@ def _other(sql: bytes, formats: Mapping[str, str]) -> Statement:
             raise _no_files()
         if token.word == b"FORMAT":
             output_format = formats.get(after.text.decode(errors="replace").lower(), output_format)
-    return Statement(sql, output_format=output_format)
+    verb = body[0].word
+    return Statement(sql, output_format=output_format, uses=verb == b"USE", sets=verb == b"SET")
 
 
 def _refuse_kafka(tokens: list[_Token]) -> None:

@@ -142,6 +142,15 @@ def test_a_session_keeps_what_its_sql_set_and_forgets_what_a_request_set(http: h
     assert http.post(session, content="SELECT changed FROM system.settings WHERE name = 'max_block_size'").text == "0\n"
     assert http.post(f"{session}&database=system", content="SELECT currentDatabase()").text == "system\n"
     assert http.post(session, content="SELECT currentDatabase()").text == "default\n"
+    http.post(f"{session}&database=system", content="SET max_block_size = 9").raise_for_status()
+    assert http.post(session, content="SELECT currentDatabase()").text == "default\n"
+    assert http.post(session, content=setting.format("max_block_size")).text == "9\n"
+    http.post(f"{session}&database=system", content="/* move */ USE information_schema").raise_for_status()
+    assert http.post(session, content="SELECT currentDatabase()").text == "information_schema\n"
+    assert http.post(f"{session}&database=system", content="USE default").text == ""
+    assert http.post(session, content="SELECT currentDatabase()").text == "default\n"
+    assert http.post(f"{session}&database=nowhere", content="SELECT 1").status_code == 404
+    assert http.post(session, content="SELECT currentDatabase()").text == "default\n"
     assert http.post(session, content="SELECT count() FROM mine").text == "0\n"
     assert http.post("/", content="SELECT count() FROM mine").status_code == 404
 
