@@ -43,7 +43,7 @@ class Settings(BaseSettings):
     clickhouse_url: str = Field("", description="ClickHouse over HTTP; empty starts or finds the embedded one")
     clickhouse_user: str = Field("default", description="who writes and reads ClickHouse")
     clickhouse_password: SecretStr = Field(SecretStr(""), description="its password")
-    kafka_folder: Path | None = Field(None, description="an unpacked Apache Kafka to use instead of a download")
+    kafka_dir: Path | None = Field(None, description="an unpacked Apache Kafka to use instead of a download")
     kafka_port: int = Field(19092, ge=0, le=65535, description="embedded broker's port; another is chosen if taken")
     registry_port: int = Field(18081, ge=0, le=65535, description="embedded registry's port")
     clickhouse_port: int = Field(18123, ge=0, le=65535, description="embedded ClickHouse's port")

@@ -57,7 +57,7 @@ def start_all(settings: "Settings") -> Addresses:
     if not bootstrap:
         begun = time.monotonic()
         bootstrap = KafkaServer.start(
-            settings.folder / "kafka", port=settings.kafka_port, kafka_dir=settings.kafka_folder, say=say
+            settings.folder / "kafka", port=settings.kafka_port, kafka_dir=settings.kafka_dir, say=say
         ).bootstrap_servers
         step("kafka", f"Apache Kafka answers at {bootstrap}", begun)
     if not registry:
@@ -146,7 +146,7 @@ def _java(settings: "Settings") -> Finding:
     from connectors.embedded.kafka_runtime import find_runtime  # noqa: PLC0415
 
     try:
-        runtime = find_runtime(kafka_dir=settings.kafka_folder, cache=None, java=None, say=say)
+        runtime = find_runtime(kafka_dir=settings.kafka_dir, cache=None, java=None, say=say)
     except EmbeddedError as error:
         return ("java and kafka", False, error.what, error.next_step)
     return ("java and kafka", True, str(runtime.java), "")
