@@ -1,22 +1,58 @@
-"""What each known error means to the person at the command line."""
+"""What each known error means to the person at the command line: one row each, the first that fits decides."""
+
+from collections.abc import Callable
+from typing import Any
 
 from streams.commands.outcome import Exit, Stop
+
+Row = tuple[type[Exception], Callable[[Any], Stop]]
 
 
 def explained(error: Exception) -> Stop:
     """The error as a Stop: what, why, the next step and the exit code. Unknown errors say their class."""
-    from connectors.embedded.errors import EmbeddedError  # noqa: PLC0415 - only where something is wrong
-
-    if isinstance(error, EmbeddedError):
-        return Stop(error.what, why=error.why, next_step=error.next_step, code=Exit.UNREACHABLE)
-    if isinstance(error, ModuleNotFoundError):
-        return Stop(
-            f"the package {error.name} is not installed",
-            next_step="pip install 'quantumleap[embedded]'",
-            code=Exit.CONFIG,
-        )
+    for known, explain in _rows():
+        if isinstance(error, known):
+            return explain(error)
     return Stop(
         f"{type(error).__name__}: {error}",
         why="this error has no explanation of its own yet",
         next_step="run the same command with --debug to see where it comes from",
+    )
+
+
+def _rows() -> tuple[Row, ...]:
+    from connectors.embedded.errors import EmbeddedError, PortTaken  # noqa: PLC0415 - only where something is wrong
+    from connectors.errors import Refused, Unavailable  # noqa: PLC0415
+    from connectors.feeds.errors import FeedError, UnknownDataSet  # noqa: PLC0415
+    from connectors.kafka.errors import ModeDiffers, NoEnvironment  # noqa: PLC0415
+    from connectors.reference.sessions import UnknownCalendar  # noqa: PLC0415
+    from connectors.registry.errors import RegistryError, Unreachable  # noqa: PLC0415
+    from streams.pnl.performance.returns import SeriesError  # noqa: PLC0415
+
+    return (
+        (PortTaken, lambda e: _told(e, Exit.CONFIG)),
+        (EmbeddedError, lambda e: _told(e, Exit.UNREACHABLE)),
+        (Unreachable, lambda e: _told(e, Exit.UNREACHABLE)),
+        (RegistryError, lambda e: _told(e, Exit.FAILURE)),
+        (ModeDiffers, lambda e: Stop(str(e), code=Exit.CONFIG)),
+        (NoEnvironment, lambda e: Stop(str(e), code=Exit.CONFIG)),
+        (Unavailable, lambda e: Stop(str(e), next_step="the same command may be repeated", code=Exit.UNREACHABLE)),
+        (Refused, lambda e: Stop(str(e), code=Exit.FAILURE)),
+        (UnknownDataSet, lambda e: Stop(str(e), next_step="see `quantumleap data list`", code=Exit.NOT_FOUND)),
+        (FeedError, lambda e: Stop(str(e), next_step="mend the file; nothing was imported")),
+        (SeriesError, lambda e: Stop(str(e), next_step="mend the file; nothing was computed of a part of it")),
+        (UnknownCalendar, lambda e: Stop(str(e), next_step="correct the instrument's calendar", code=Exit.CONFIG)),
+        (ModuleNotFoundError, _missing),
+    )
+
+
+def _told(error: Any, code: Exit) -> Stop:
+    return Stop(error.what, why=error.why, next_step=error.next_step, code=code)
+
+
+def _missing(error: ModuleNotFoundError) -> Stop:
+    return Stop(
+        f"the package {error.name} is not installed",
+        next_step="pip install 'quantumleap[embedded]'",
+        code=Exit.CONFIG,
     )

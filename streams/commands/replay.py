@@ -39,9 +39,9 @@ def backtest(
     """Replay recorded markets through all rooms in this process, with no servers."""
     import time  # noqa: PLC0415 - help must be quick
 
-    from streams.replay.backtest import Backtest  # noqa: PLC0415
-
     plan = plan_of(data, first, last, strategy, cash)
+    from streams.replay.backtest import Backtest  # noqa: PLC0415 - slow, and not before the options are right
+
     begun = time.monotonic()
     result = Backtest(plan).run()
     seconds = time.monotonic() - begun

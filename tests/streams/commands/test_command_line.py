@@ -1,0 +1,84 @@
+"""The command line: clear errors, right exit codes, data on stdout and all else on stderr."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+COMMAND = Path(sys.executable).parent / "quantumleap"
+
+
+def quantumleap(*words: str, cwd: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run the command as a user does."""
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("QL_")} | variables
+    return subprocess.run(
+        [str(COMMAND), *words], cwd=cwd, env=environ, capture_output=True, text=True, timeout=120, check=False
+    )
+
+
+def test_no_words_print_the_help(tmp_path: Path) -> None:
+    ended = quantumleap(cwd=tmp_path)
+    assert "quantumleap run" in ended.stderr + ended.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "variables", "code", "says"),
+    [
+        (("data", "verify", "nosuch"), {}, 6, "no data set 'nosuch'"),
+        (("config", "show"), {"QL_ENVIROMENT": "x"}, 3, "did you mean environment"),
+        (("config", "show"), {"QL_SESSION_MS": "soon"}, 3, "session_ms"),
+        (("sql", "select 1"), {}, 4, "no ClickHouse runs"),
+        (("sql", "select 1"), {"QL_CLICKHOUSE_URL": "http://127.0.0.1:9"}, 4, "does not answer"),
+        (("topics", "diff"), {}, 4, "no Kafka runs"),
+        (("schemas", "register"), {}, 4, "no schema registry runs"),
+        (("schemas", "register"), {"QL_REGISTRY_URL": "http://127.0.0.1:9"}, 4, "127.0.0.1:9"),
+        (("stats", "missing.csv"), {}, 6, "missing.csv does not exist"),
+        (("backtest", "--from", "tomorrow"), {}, 2, "--from tomorrow is not a day"),
+        (("backtest", "--from", "2020-01-02", "--to", "2020-01-01"), {}, 2, "is after --to"),
+        (("backtest", "--cash", "lots"), {}, 2, "--cash lots is not an amount"),
+        (("backtest", "--cash", "-5"), {}, 2, "not a positive amount"),
+        (("backtest", "--data", "nosuch"), {}, 6, "no data set 'nosuch'"),
+        (("backtest", "--strategy", "nosuch"), {}, 6, "there is no strategy 'nosuch'"),
+        (("backtest", "--flag"), {}, 2, "No such option"),
+    ],
+)
+def test_an_error_says_what_and_ends_with_its_code(
+    tmp_path: Path, words: tuple[str, ...], variables: dict[str, str], code: int, says: str
+) -> None:
+    ended = quantumleap(*words, cwd=tmp_path, **variables)
+    assert says in ended.stderr
+    assert ended.returncode == code
+    assert "Traceback" not in ended.stderr
+    assert ended.stdout == ""
+
+
+def test_data_goes_to_stdout_as_json(tmp_path: Path) -> None:
+    listed = json.loads(quantumleap("data", "list", "--json", cwd=tmp_path).stdout)
+    assert [one["name"] for one in listed] == ["oil"]
+    topics = json.loads(quantumleap("topics", "list", "--json", cwd=tmp_path).stdout)
+    assert topics[0]["topic"] == "market.ticks"
+
+
+def test_the_shipped_data_is_unaltered(tmp_path: Path) -> None:
+    assert quantumleap("data", "verify", "oil", cwd=tmp_path).returncode == 0
+
+
+def test_settings_show_their_origin_and_mask_secrets(tmp_path: Path) -> None:
+    (tmp_path / "quantumleap.toml").write_text('environment = "desk"\n')
+    shown = quantumleap("config", "show", "--json", cwd=tmp_path, QL_CLICKHOUSE_PASSWORD="hunter2")
+    assert json.loads(shown.stdout)["environment"] == {"value": "desk", "origin": "file quantumleap.toml"}
+    assert "hunter2" not in shown.stdout
+
+
+def test_statistics_of_a_file_with_a_bad_row_name_the_row(tmp_path: Path) -> None:
+    (tmp_path / "r.csv").write_text("time,return\n2020-01-01,0.1\n2020-01-02,ten\n")
+    ended = quantumleap("stats", "r.csv", cwd=tmp_path)
+    assert ended.returncode == 1
+    assert "line 3" in ended.stderr
+
+
+def test_the_schemas_in_the_repository_are_what_the_records_say(tmp_path: Path) -> None:
+    assert quantumleap("schemas", "check", cwd=tmp_path).returncode == 0
