@@ -12,7 +12,7 @@ from pathlib import Path
 
 from schemas import topics
 from schemas.avro_schema import avro_text
-from schemas.record import Record, record_name
+from schemas.record import record_name
 
 FOLDER = Path(__file__).parent / "avro"
 MARKER = "PUBLISHED"
@@ -57,17 +57,18 @@ class PublishedVersionEdited(ValueError):
     """A published file is not what was published; nothing was written."""
 
 
-def current(folder: Path = FOLDER) -> dict[type[Record], str]:
-    """Text of the newest version of every record: what is registered and what we write. Raises FileNotFoundError."""
-    return {cls: versions(record_name(cls), folder)[-1] for cls in topics.records()}
-
-
 def versions(subject: str, folder: Path = FOLDER) -> list[str]:
     """Texts of all versions of a subject, oldest first. Raises FileNotFoundError where there are none."""
     files = _files(folder / subject)
     if not files:
         raise FileNotFoundError(f"{subject} has no version in {folder.name}/; run `quantumleap schemas generate`")
     return [path.read_text(encoding="utf-8") for path in files]
+
+
+def published_versions(subject: str, folder: Path = FOLDER) -> list[str]:
+    """Texts of the published versions of a subject, oldest first; empty before its first publication."""
+    marks = published(folder)
+    return [path.read_text(encoding="utf-8") for path in _files(folder / subject) if _name(path) in marks]
 
 
 def differences(folder: Path = FOLDER) -> list[Difference]:

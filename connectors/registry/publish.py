@@ -10,10 +10,11 @@ from connectors.registry.client import Registry
 from connectors.registry.compatibility import Level, breaches
 from connectors.registry.errors import UnknownSchema
 from schemas import topics
+from schemas.avro_schema import avro_text
 from schemas.codec import Codec
 from schemas.record import Record, record_name
 from schemas.resolution import units
-from schemas.versions import current, versions
+from schemas.versions import published_versions
 
 
 def incompatible(texts: Sequence[str]) -> list[str]:
@@ -34,14 +35,15 @@ def incompatible(texts: Sequence[str]) -> list[str]:
 
 
 def register(registry: Registry) -> dict[type[Record], int]:
-    """Register every version of every record, oldest first, and hold each subject to FULL_TRANSITIVE.
+    """Register the published versions of every record and what we write now; hold each subject to FULL_TRANSITIVE.
 
-    Registered twice it is once. Returns the id of the newest version of each. Raises RegistryError.
+    What we write now is taken from the records, not from files that may lag behind them. Registered twice it is once.
+    Returns the id of what we write. Raises RegistryError.
     """
     ids = {}
     for cls in topics.records():
         subject = record_name(cls)
-        for number, text in enumerate(versions(subject)):
+        for number, text in enumerate([*published_versions(subject), avro_text(cls)]):
             ids[cls] = registry.register(subject, text)
             if number == 0:  # some registries refuse a level for a subject without versions
                 registry.set_compatibility(subject, Level.FULL_TRANSITIVE)
@@ -51,9 +53,9 @@ def register(registry: Registry) -> dict[type[Record], int]:
 def resolve_ids(registry: Registry) -> dict[type[Record], int]:
     """The registry's id for what we write of every record. Raises RegistryError; UnknownSchema names all that lack."""
     ids, missing = {}, []
-    for cls, text in current().items():
+    for cls in topics.records():
         try:
-            ids[cls] = registry.lookup(record_name(cls), text)
+            ids[cls] = registry.lookup(record_name(cls), avro_text(cls))
         except UnknownSchema:
             missing.append(record_name(cls))
     if missing:

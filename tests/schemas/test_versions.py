@@ -11,7 +11,16 @@ from connectors.registry.publish import incompatible
 from schemas.avro_schema import avro_schema, avro_text
 from schemas.market import Bar
 from schemas.record import NAMESPACE, Record
-from schemas.versions import Change, PublishedVersionEdited, differences, generate, publish, published, versions
+from schemas.versions import (
+    Change,
+    PublishedVersionEdited,
+    differences,
+    generate,
+    publish,
+    published,
+    published_versions,
+    versions,
+)
 from tests.schemas.strategies import RECORDS
 
 BAR = "quantumleap.Bar"
@@ -122,6 +131,15 @@ def test_an_unpublished_version_that_says_what_the_one_before_says_goes(tmp_path
     (tmp_path / BAR / "v2.avsc").write_text(avro_text(Bar).replace("Prices", "Candles"))
     assert [difference.change for difference in generate(tmp_path)] == [Change.DELETE]
     assert versions(BAR, tmp_path) == [avro_text(Bar)]
+
+
+def test_only_published_versions_count_as_published(tmp_path: Path) -> None:
+    generate(tmp_path)
+    assert published_versions(BAR, tmp_path) == []
+    old = changed(tmp_path, f"{BAR}/v1.avsc", doc="Candles.")
+    publish(tmp_path)
+    generate(tmp_path)
+    assert published_versions(BAR, tmp_path) == [old]
 
 
 def test_publishing_twice_is_once(tmp_path: Path) -> None:
