@@ -1,0 +1,85 @@
+"""The venue's process: `python -m tests.venue FOLDER DESCRIPTOR`, started by `tests.venue.process`."""
+
+import json
+import os
+import random
+import socket
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.routing import WebSocketRoute
+from starlette.websockets import WebSocket
+
+from connectors.embedded.serving import OPTIONS
+from tests.venue.admin import Admin
+from tests.venue.api import Api
+from tests.venue.direction import Direction, Market
+from tests.venue.exchange import Exchange
+from tests.venue.faults import Faults
+from tests.venue.ledger import Account, Ledger
+from tests.venue.orders import Asset
+from tests.venue.stream import Hub
+from tests.venue.wire_faults import Misbehaving
+
+
+def build(folder: Path, options: dict[str, Any]) -> Misbehaving:
+    """The venue on this folder, as its options say."""
+    seed = int(options.get("seed", 0))
+    ledger, direction, faults = Ledger(folder), Direction(**options.get("direction", {})), Faults(seed)
+    # Ids of a later life of the venue must not repeat those of an earlier one.
+    lives = f"{seed}-{ledger.next_sequence('orders')}-{ledger.next_sequence('executions')}"
+    hub = Hub(faults)
+    assets = [Asset(**{**asset, **_decimals(asset)}) for asset in options["assets"]]
+    exchange = Exchange(ledger, assets, direction.now_us, random.Random(f"ids-{lives}"), hub.tell)
+    for account in options["accounts"]:
+        exchange.open_account(Account(**{**account, "cash": Decimal(account["cash"])}))
+    exchange.prices.update({symbol: Decimal(price) for symbol, price in options.get("prices", {}).items()})
+    market = Market(exchange, direction, seed)
+    api, admin = Api(exchange, market, direction, faults), Admin(exchange, hub, direction, faults)
+
+    async def stream(websocket: WebSocket) -> None:
+        keys = {(one.key, one.secret): one.number for one in exchange.accounts.values()}
+        await hub.serve(websocket, keys)
+
+    @asynccontextmanager
+    async def life(_: Starlette) -> AsyncIterator[None]:
+        market.resume()
+        yield
+        ledger.close()
+
+    app = Starlette(routes=[*api.routes(), *admin.routes(), WebSocketRoute("/stream", stream)], lifespan=life)
+    return Misbehaving(app, faults, ledger, direction)
+
+
+def _decimals(asset: dict[str, Any]) -> dict[str, Decimal]:
+    return {name: Decimal(asset[name]) for name in ("quantity_min", "increment") if name in asset}
+
+
+def main() -> None:
+    folder, descriptor = Path(sys.argv[1]), int(sys.argv[2])
+    app = build(folder, json.loads(os.environ[OPTIONS]))
+    config = uvicorn.Config(
+        app,
+        log_level="warning",
+        access_log=False,
+        lifespan="on",
+        ws="websockets-sansio",
+        ws_ping_interval=1.0,
+        ws_ping_timeout=20.0,
+        proxy_headers=False,
+        date_header=False,
+        server_header=False,
+        timeout_keep_alive=60,
+        timeout_graceful_shutdown=1,
+    )
+    uvicorn.Server(config).run(sockets=[socket.socket(fileno=descriptor)])
+
+
+if __name__ == "__main__":
+    main()
