@@ -16,8 +16,8 @@ KEYS += [b"\x80\xff\xfe", "Öl".encode(), b"\x00"]
 
 @pytest.fixture(scope="module")
 def topic(kafka: KafkaServer) -> str:
-    made = AdminClient(kafka.client_config()).create_topics([NewTopic("keys", PARTITIONS, 1)], operation_timeout=30)
-    for answer in made.values():
+    admin = AdminClient(kafka.client_config())
+    for answer in admin.create_topics([NewTopic("keys", PARTITIONS, 1)], operation_timeout=30).values():
         answer.result(30)
     return "keys"
 
