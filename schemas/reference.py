@@ -49,6 +49,8 @@ class Instrument(Record, frozen=True):
     sector: for concentration limits
     bars_per_year: number of bars a year, to annualise volatility
     version: rises with every change
+    tick_bar_us: length of the time bars made of quotes or trades, microseconds; 0 for none
+    tick_bar_volume: traded quantity that closes a volume bar; absent means no volume bars
     """
 
     source_id: ClassVar[tuple[str, ...]] = ("instrument_id", "version")
@@ -78,6 +80,8 @@ class Instrument(Record, frozen=True):
     notional_max: Money | None = None
     sector: str = ""
     bars_per_year: int = 252
+    tick_bar_us: int = 60_000_000
+    tick_bar_volume: Quantity | None = None
 
 
 class FeeSchedule(Record, frozen=True):

@@ -1,4 +1,4 @@
-"""Bars as feeds make them: each row is judged, and what may be true becomes a condition, a bar and a mark."""
+"""Bars: each is judged, and what may be true becomes a condition, a bar and a mark."""
 
 from collections.abc import Iterator
 from decimal import Decimal
@@ -8,8 +8,8 @@ from schemas.market import Bar, BarBatch, BarKind, Mark, MarketStatus, QualityAc
 from schemas.record import Record
 from schemas.reference import Instrument
 from schemas.scalars import iso_of
-from streams.market_data.calendars import bars_missing
-from streams.market_data.quality import (
+from streams.market_data.rules.calendars import bars_missing
+from streams.market_data.rules.quality import (
     OUTLIER_LIMIT,
     SPLIT_CLASSES,
     Cause,
@@ -18,53 +18,37 @@ from streams.market_data.quality import (
     price_of,
     split_ratio,
     ticks_of,
+    told_already,
 )
+from streams.market_data.rules.volatility import condition_of, extended
 from streams.market_data.state import Calendar, Cursor, Header, Market, Series
-from streams.market_data.volatility import condition_of, extended
 
 REFUSED = QualityAction.REFUSED
 FLAGGED = QualityAction.FLAGGED
-_NEVER = Cursor(sequence=0, time_us=0)
+_NEVER = Cursor()
 
 
-class _Row(NamedTuple):
-    """One bar of a batch: as integers, open, high, low, close, and as floats for statistics."""
+class Reading(NamedTuple):
+    """What all bars of one batch, or one bar made of ticks, have in common.
 
-    cause: Cause
-    scaled: tuple[int, int, int, int]
-    prices: tuple[float, float, float, float]
-    volume: Decimal | None
+    exponent: prices are integers times ten to it
+    tick: the tick size in that unit
+    """
 
-
-class _Reading(NamedTuple):
-    """What all rows of one batch have in common."""
-
-    batch: BarBatch
     instrument: Instrument
     calendar: Calendar | None
+    interval_us: int
+    exponent: int
     tick: int
 
 
-def told_already(batch_sequence: int, rows: int, cursor: Cursor, cause: Cause) -> tuple[int, QualityFinding | None]:
-    """Rows at the front that the feed has told before, and what there is to say about the order of its rows."""
-    newest = cursor.sequence
-    if not newest or batch_sequence == newest + 1:
-        return 0, None
-    if batch_sequence > newest + 1:
-        detail = f"{batch_sequence - newest - 1} rows lost"
-        return 0, finding(
-            cause, QualityCode.GAP, FLAGGED, value=str(batch_sequence), limit=str(newest + 1), detail=detail
-        )
-    repeated = min(newest - batch_sequence + 1, rows)
-    return repeated, finding(
-        cause,
-        QualityCode.DUPLICATE,
-        REFUSED,
-        value=str(batch_sequence),
-        limit=str(newest + 1),
-        detail="told already",
-        count=repeated,
-    )
+class Row(NamedTuple):
+    """One bar: open, high, low, close as integers. The event time of the cause is its end."""
+
+    cause: Cause
+    scaled: tuple[int, int, int, int]
+    volume: Decimal | None
+    tick_count: int
 
 
 def fold_bars(
@@ -72,62 +56,107 @@ def fold_bars(
 ) -> Market:
     """Fold every row of a whole batch that is not known yet; what there is to say goes to `outputs`."""
     header, key, rows = market.header, str(batch.interval_us), len(batch.times_us)
-    cursor = header.cursors.get(batch.feed_id, _NEVER)
+    stream = f"{batch.feed_id}/bars/{key}"
+    cursor = header.cursors.get(stream, _NEVER)
     cause = Cause(batch.event_time_us, batch.instrument_id, batch.feed_id, batch.sequence)
-    skip, said = told_already(batch.sequence, rows, cursor, cause)
+    skip, said = told_already(rows, cursor, cause)
     if said is not None:
         outputs.append(said)
     if skip == rows:
         return market
     before = series = market.series.get(key) or Series()
-    reading = _Reading(batch, instrument, calendar, ticks_of(instrument, batch.price_exponent))
+    exponent = batch.price_exponent
+    reading = Reading(instrument, calendar, batch.interval_us, exponent, ticks_of(instrument, exponent))
     status, mark_us = header.status, header.mark_us
     for index in range(skip, rows):
-        row = _row(reading, index)
+        row = _row(instrument, batch, index)
         refusal = _refusal(reading, row, series)
         if refusal is not None:
             outputs.append(refusal)
             continue
-        status, reason = MarketStatus.OPEN, ""
-        for flag in _flags(reading, row, series):
-            outputs.append(flag)
-            if flag.code is QualityCode.GAP:
-                status, reason = MarketStatus.GAP, flag.detail
-        end_us = row.cause.event_time_us
-        turnover = None if row.volume is None else row.prices[3] * float(row.volume)
-        series = extended(series, end_us, row.prices, turnover, instrument.price_may_be_negative)
-        outputs.append(condition_of(series, instrument, status, reason))
-        outputs += _bar_and_mark(reading, row, with_mark=end_us > mark_us)
-        mark_us = max(mark_us, end_us)
-    newest = Cursor(sequence=batch.sequence + rows - 1, time_us=max(cursor.time_us, series.end_us))
+        series, status = admit(reading, row, series, outputs)
+        if row.cause.event_time_us > mark_us:
+            mark_us = row.cause.event_time_us
+            outputs.append(_mark(outputs[-1], batch.instrument_id))
     header = Header(
         instrument_id=header.instrument_id,
-        cursors={**header.cursors, batch.feed_id: newest},
+        feeds=header.feeds if batch.feed_id in header.feeds else tuple(sorted({*header.feeds, batch.feed_id})),
+        cursors={
+            **header.cursors,
+            stream: Cursor(sequence=batch.sequence + rows - 1, time_us=max(cursor.time_us, series.end_us)),
+        },
         status=status,
         mark_us=mark_us,
+        unmarked_low=header.unmarked_low,
+        unmarked_high=header.unmarked_high,
+        last=header.last,
+        suspect=header.suspect,
     )
-    return Market(header=header, series=market.series if series is before else {**market.series, key: series})
+    all_series = market.series if series is before else {**market.series, key: series}
+    return Market(header=header, series=all_series, forming=market.forming)
 
 
-def _row(reading: _Reading, index: int) -> _Row:
-    batch = reading.batch
-    divisor = 10.0**-batch.price_exponent
-    close = batch.closes[index]
-    scaled = (batch.opens[index], batch.highs[index], batch.lows[index], close)
+def admit(reading: Reading, row: Row, series: Series, outputs: list[Record]) -> tuple[Series, MarketStatus]:
+    """Let a bar through: say its flags, the condition after it and the bar itself, in this order."""
+    opened, high, low, close = row.scaled
+    divisor = 10.0**-reading.exponent
+    prices = (opened / divisor, high / divisor, low / divisor, close / divisor)
+    turnover = None if row.volume is None else prices[3] * float(row.volume)
+    status, reason = MarketStatus.OPEN, ""
+    for flag in _flags(reading, row, prices, turnover, series):
+        outputs.append(flag)
+        if flag.code is QualityCode.GAP:
+            status, reason = MarketStatus.GAP, flag.detail
+    instrument, end_us = reading.instrument, row.cause.event_time_us
+    series = extended(series, end_us, prices, turnover, instrument.price_may_be_negative)
+    outputs.append(condition_of(series, instrument, end_us, status, reason))
+    last = lowest = highest = first = price_of(close, reading.exponent)
+    if high != low:
+        first, highest, lowest = (price_of(price, reading.exponent) for price in (opened, high, low))
+    outputs.append(
+        Bar(
+            event_time_us=end_us,
+            instrument_id=instrument.instrument_id,
+            interval_us=reading.interval_us,
+            kind=BarKind.TIME,
+            open=first,
+            high=highest,
+            low=lowest,
+            close=last,
+            volume=row.volume,
+            count=row.tick_count,
+        )
+    )
+    return series, status
+
+
+def _mark(bar: Record, instrument_id: str) -> Mark:
+    assert isinstance(bar, Bar)
+    return Mark(
+        event_time_us=bar.event_time_us,
+        instrument_id=instrument_id,
+        last=bar.close,
+        low=bar.low,
+        high=bar.high,
+        volume=bar.volume,
+    )
+
+
+def _row(instrument: Instrument, batch: BarBatch, index: int) -> Row:
     volume = None
-    if batch.volumes and reading.instrument.has_volume:
+    if batch.volumes and instrument.has_volume:
         volume = price_of(batch.volumes[index], batch.size_exponent)
-    return _Row(
+    return Row(
         Cause(batch.times_us[index], batch.instrument_id, batch.feed_id, batch.sequence + index),
-        scaled,
-        (scaled[0] / divisor, scaled[1] / divisor, scaled[2] / divisor, close / divisor),
+        (batch.opens[index], batch.highs[index], batch.lows[index], batch.closes[index]),
         volume,
+        1,
     )
 
 
-def _refusal(reading: _Reading, row: _Row, series: Series) -> QualityFinding | None:
+def _refusal(reading: Reading, row: Row, series: Series) -> QualityFinding | None:
     """Why this row goes no further, or None."""
-    end_us, exponent = row.cause.event_time_us, reading.batch.price_exponent
+    end_us, exponent = row.cause.event_time_us, reading.exponent
     opened, high, low, close = row.scaled
     if end_us <= series.end_us:
         return finding(
@@ -140,91 +169,65 @@ def _refusal(reading: _Reading, row: _Row, series: Series) -> QualityFinding | N
         )
     if not (low <= opened <= high and low <= close <= high):
         told = "/".join(str(price_of(price, exponent)) for price in row.scaled)
-        return finding(
-            row.cause, QualityCode.BAR_RANGE, REFUSED, value=told, detail="high and low do not hold open and close"
-        )
+        detail = "high and low do not hold open and close"
+        return finding(row.cause, QualityCode.BAR_RANGE, REFUSED, value=told, detail=detail)
     if low <= 0 and not reading.instrument.price_may_be_negative:
         code = QualityCode.ZERO_PRICE if low == 0 else QualityCode.NEGATIVE_PRICE
         price = str(price_of(low, exponent))
         return finding(row.cause, code, REFUSED, value=price, limit="0", detail="illegal for this instrument")
     if row.volume is not None and row.volume < 0:
-        return finding(
-            row.cause, QualityCode.MALFORMED, REFUSED, value=str(row.volume), limit="0", detail="a volume below zero"
-        )
+        detail = "a volume below zero"
+        return finding(row.cause, QualityCode.MALFORMED, REFUSED, value=str(row.volume), limit="0", detail=detail)
     return None
 
 
-def _flags(reading: _Reading, row: _Row, series: Series) -> Iterator[QualityFinding]:
-    """What is worth a look about a row that goes on."""
-    instrument, exponent = reading.instrument, reading.batch.price_exponent
+def _flags(
+    reading: Reading, row: Row, prices: tuple[float, float, float, float], turnover: float | None, series: Series
+) -> Iterator[QualityFinding]:
+    """What is worth a look about a bar that goes on."""
+    cause, instrument = row.cause, reading.instrument
     _, high, low, close = row.scaled
     if low <= 0:
         code = QualityCode.NEGATIVE_PRICE if low < 0 else QualityCode.ZERO_PRICE
-        price = str(price_of(low, exponent))
-        yield finding(row.cause, code, FLAGGED, value=price, limit="0", detail="legal for this instrument")
+        price = str(price_of(low, reading.exponent))
+        yield finding(cause, code, FLAGGED, value=price, limit="0", detail="legal for this instrument")
     if reading.tick > 1 and any(price % reading.tick for price in row.scaled):
-        told = "/".join(str(price_of(price, exponent)) for price in row.scaled)
-        yield finding(row.cause, QualityCode.PRECISION, FLAGGED, value=told, limit=str(instrument.tick_size))
+        told = "/".join(str(price_of(price, reading.exponent)) for price in row.scaled)
+        yield finding(cause, QualityCode.PRECISION, FLAGGED, value=told, limit=str(instrument.tick_size))
     if series.end_us:
-        end_us, interval_us = row.cause.event_time_us, reading.batch.interval_us
-        missing = bars_missing(instrument.calendar, reading.calendar, series.end_us, end_us, interval_us)
+        end_us = cause.event_time_us
+        missing = bars_missing(instrument.calendar, reading.calendar, series.end_us, end_us, reading.interval_us)
         if missing:
             detail = f"{missing} bars missing since {iso_of(series.end_us)}"
-            yield finding(
-                row.cause, QualityCode.GAP, FLAGGED, value=str(missing), limit=instrument.calendar, detail=detail
-            )
-        yield from _size_flags(instrument, row, series)
+            limit = instrument.calendar
+            yield finding(cause, QualityCode.GAP, FLAGGED, value=str(missing), limit=limit, detail=detail)
+        yield from _size_flags(instrument, cause, prices, turnover, series)
     if high == low:
         if not series.flat_run:
-            price = str(price_of(close, exponent))
-            yield finding(row.cause, QualityCode.FLAT_BAR, FLAGGED, value=price, detail="a bar without a range")
+            price = str(price_of(close, reading.exponent))
+            yield finding(cause, QualityCode.FLAT_BAR, FLAGGED, value=price, detail="a bar without a range")
     elif series.flat_run > 1:
-        detail = f"{series.flat_run} bars in a row had no range"
-        yield finding(row.cause, QualityCode.FLAT_BAR, FLAGGED, value=str(series.flat_run), limit="1", detail=detail)
+        run = str(series.flat_run)
+        detail = f"{run} bars in a row had no range"
+        yield finding(cause, QualityCode.FLAT_BAR, FLAGGED, value=run, limit="1", detail=detail)
 
 
-def _size_flags(instrument: Instrument, row: _Row, series: Series) -> Iterator[QualityFinding]:
+def _size_flags(
+    instrument: Instrument,
+    cause: Cause,
+    prices: tuple[float, float, float, float],
+    turnover: float | None,
+    series: Series,
+) -> Iterator[QualityFinding]:
     """A move that looks like a split, or like nothing that was usual: one or the other."""
     if instrument.instrument_class in SPLIT_CLASSES:
-        turnover = None if row.volume is None else row.prices[3] * float(row.volume)
-        ratio = split_ratio(series, row.prices[0], row.prices[3], turnover)
+        ratio = split_ratio(series, prices[0], prices[3], turnover)
         if ratio:
-            detail = f"opens at {row.prices[0]:g} after {series.close:g}, with the usual turnover"
-            yield finding(row.cause, QualityCode.SPLIT_SUSPECTED, FLAGGED, value=f"{ratio:g}", detail=detail)
+            detail = f"opens at {prices[0]:g} after {series.close:g}, with the usual turnover"
+            yield finding(cause, QualityCode.SPLIT_SUSPECTED, FLAGGED, value=f"{ratio:g}", detail=detail)
             return
     limit = OUTLIER_LIMIT[instrument.instrument_class]
-    score = outlier_score(series, row.prices, instrument, limit)
+    score = outlier_score(series, prices, instrument, limit)
     if score:
-        detail = f"{min(row.prices):g} to {max(row.prices):g} after {series.close:g}"
-        yield finding(row.cause, QualityCode.OUTLIER, FLAGGED, value=f"{score:.1f}", limit=f"{limit:g}", detail=detail)
-
-
-def _bar_and_mark(reading: _Reading, row: _Row, with_mark: bool) -> list[Record]:
-    batch = reading.batch
-    opened, high, low, close = row.scaled
-    last = lowest = highest = first = price_of(close, batch.price_exponent)
-    if high != low:
-        first, highest, lowest = (price_of(price, batch.price_exponent) for price in (opened, high, low))
-    bar = Bar(
-        event_time_us=row.cause.event_time_us,
-        instrument_id=batch.instrument_id,
-        interval_us=batch.interval_us,
-        kind=BarKind.TIME,
-        open=first,
-        high=highest,
-        low=lowest,
-        close=last,
-        volume=row.volume,
-        count=1,
-    )
-    if not with_mark:
-        return [bar]
-    mark = Mark(
-        event_time_us=row.cause.event_time_us,
-        instrument_id=batch.instrument_id,
-        last=last,
-        low=lowest,
-        high=highest,
-        volume=row.volume,
-    )
-    return [bar, mark]
+        detail = f"{min(prices):g} to {max(prices):g} after {series.close:g}"
+        yield finding(cause, QualityCode.OUTLIER, FLAGGED, value=f"{score:.1f}", limit=f"{limit:g}", detail=detail)

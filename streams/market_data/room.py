@@ -11,9 +11,11 @@ from schemas.reference import Instrument, TradingSession
 from schemas.scalars import SECOND_US
 from schemas.topics import MARKET_TICKS, Topic
 from streams.market_data.bars import fold_bars
-from streams.market_data.calendars import calendar_of
-from streams.market_data.quality import Cause, finding
-from streams.market_data.state import Header, Market, Reference, Series
+from streams.market_data.rules.calendars import calendar_of
+from streams.market_data.rules.quality import Cause, finding
+from streams.market_data.silence import find_stale, fold_heartbeat
+from streams.market_data.state import Forming, Header, Market, Reference, Series
+from streams.market_data.ticks import fold_ticks
 from streams.runtime.room import Outcome, Room
 
 _EXPONENTS = (-12, 6)
@@ -30,7 +32,7 @@ class MarketData(Room[Market, Reference]):
 
     name: ClassVar[str] = "market_data"
     reads: ClassVar[Topic] = MARKET_TICKS
-    part_types: ClassVar[Mapping[str, type[Part]]] = {"header": Header, "series": Series}
+    part_types: ClassVar[Mapping[str, type[Part]]] = {"header": Header, "series": Series, "forming": Forming}
     shared_type: ClassVar[type[Part]] = Reference
 
     def begin(self, key: str) -> Market:
@@ -42,10 +44,20 @@ class MarketData(Room[Market, Reference]):
     def fold(self, state: Market, shared: Reference, record: Record) -> Outcome[Market]:
         outputs: list[Record] = []
         match record:
-            case BarBatch() if self._may_fold(shared, record, outputs):
+            case BarBatch() | QuoteBatch() | TradeBatch() if self._may_fold(shared, record, outputs):
                 instrument = shared.instruments[record.instrument_id]
                 calendar = shared.calendars.get(instrument.calendar)
-                state = fold_bars(state, instrument, calendar, record, outputs)
+                if isinstance(record, BarBatch):
+                    state = fold_bars(state, instrument, calendar, record, outputs)
+                else:
+                    state = fold_ticks(state, instrument, calendar, record, outputs)
+                if len(state.header.cursors) > 1:
+                    cause = Cause(record.times_us[-1], record.instrument_id, record.feed_id, record.sequence)
+                    state = find_stale(state, instrument, calendar, cause, outputs)
+            case Heartbeat() if state.header.instrument_id in shared.instruments:
+                instrument = shared.instruments[state.header.instrument_id]
+                calendar = shared.calendars.get(instrument.calendar)
+                state = fold_heartbeat(state, instrument, calendar, record, outputs)
             case _:
                 pass
         return Outcome(state, tuple(outputs))
@@ -62,25 +74,29 @@ class MarketData(Room[Market, Reference]):
                 if told is None or told.version < record.version:
                     calendars = {**shared.calendars, record.calendar: calendar_of(record)}
                     return Outcome(msgspec.structs.replace(shared, calendars=calendars))
-            case Heartbeat():
-                if shared.alive_us.get(record.feed_id, 0) < record.event_time_us:
-                    alive_us = {**shared.alive_us, record.feed_id: record.event_time_us}
-                    return Outcome(msgspec.structs.replace(shared, alive_us=alive_us))
             case _:
                 pass
         return Outcome(shared)
 
     def parts(self, state: Market) -> Mapping[str, Part]:
-        return {"header": state.header} | {f"series:{name}": series for name, series in state.series.items()}
+        return {
+            "header": state.header,
+            **{f"series:{name}": series for name, series in state.series.items()},
+            **{f"forming:{name}": bar for name, bar in state.forming.items()},
+        }
 
     def assemble(self, key: str, parts: Mapping[str, Part]) -> Market:
         header = parts["header"]
         assert isinstance(header, Header)
-        series = {name.partition(":")[2]: part for name, part in parts.items() if isinstance(part, Series)}
-        return Market(header=header, series=series)
+        members = {name.partition(":")[2]: part for name, part in parts.items()}
+        return Market(
+            header=header,
+            series={name: part for name, part in members.items() if isinstance(part, Series)},
+            forming={name: part for name, part in members.items() if isinstance(part, Forming)},
+        )
 
     def interests(self, state: Market) -> Collection[str]:
-        return state.header.cursors
+        return state.header.feeds
 
     def touches(self, record: Record) -> Collection[str]:
         return (record.feed_id,) if isinstance(record, Heartbeat) else ()

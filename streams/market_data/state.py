@@ -1,5 +1,7 @@
 """What the room keeps of each instrument and of each partition. Every collection has a bound."""
 
+from decimal import Decimal
+
 import msgspec
 
 from schemas.market import MarketStatus
@@ -8,14 +10,16 @@ from schemas.reference import Instrument
 
 
 class Cursor(Part, frozen=True):
-    """How far one feed has told.
+    """How far one stream of one feed (its quotes, its trades, or its bars of one length) has told.
 
     sequence: of the newest row folded
     time_us: of the newest row kept
+    stale: said to be silent for too long
     """
 
-    sequence: int
-    time_us: int
+    sequence: int = 0
+    time_us: int = 0
+    stale: bool = False
 
 
 class Series(Part, frozen=True):
@@ -52,26 +56,54 @@ class Series(Part, frozen=True):
     flat_run: int = 0
 
 
+class Forming(Part, frozen=True):
+    """A bar that is being made of ticks.
+
+    end_us: when a time bar ends; of a volume bar, the time of its newest trade
+    exponent: prices are integers times ten to it
+    volume: absent where the feed gives none
+    """
+
+    end_us: int
+    exponent: int
+    open: int
+    high: int
+    low: int
+    close: int
+    count: int
+    volume: Decimal | None = None
+
+
 class Header(Part, frozen=True):
     """What is small and changes often.
 
     instrument_id: whose state this is
-    cursors: how far each feed has told
+    feeds: who ever reported, in order
+    cursors: by stream, `<feed>/<quotes, trades or bars>`
     status: as last said
     mark_us: time of the newest mark
+    unmarked_low, unmarked_high: extremes since the newest mark; absent where there are none
+    last: newest price of a quote or trade; 0 before the first
+    suspect: a price too far from the last to be believed unless the next confirms it; 0 for none
     """
 
     instrument_id: str
+    feeds: tuple[str, ...] = ()
     cursors: dict[str, Cursor] = msgspec.field(default_factory=dict)
     status: MarketStatus = MarketStatus.OPEN
     mark_us: int = 0
+    unmarked_low: Decimal | None = None
+    unmarked_high: Decimal | None = None
+    last: float = 0.0
+    suspect: float = 0.0
 
 
 class Market(Part, frozen=True):
-    """One instrument: the header, and a series for each bar length by its microseconds."""
+    """One instrument: the header, a series for each bar length by its microseconds, and bars being made by kind."""
 
     header: Header
     series: dict[str, Series] = msgspec.field(default_factory=dict)
+    forming: dict[str, Forming] = msgspec.field(default_factory=dict)
 
 
 class Calendar(Part, frozen=True):
@@ -88,9 +120,7 @@ class Reference(Part, frozen=True):
 
     instruments: newest definition by id
     calendars: newest sessions by calendar name
-    alive_us: newest heartbeat by feed
     """
 
     instruments: dict[str, Instrument] = msgspec.field(default_factory=dict)
     calendars: dict[str, Calendar] = msgspec.field(default_factory=dict)
-    alive_us: dict[str, int] = msgspec.field(default_factory=dict)

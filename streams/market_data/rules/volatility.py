@@ -15,8 +15,8 @@ from bisect import bisect_left
 
 from schemas.market import MarketCondition, MarketStatus, Regime
 from schemas.reference import Instrument
+from streams.market_data.rules.windows import Values, pushed, pushed_both
 from streams.market_data.state import Series
-from streams.market_data.windows import Values, pushed, pushed_both
 
 WINDOW = 20
 MOVES = 100
@@ -81,14 +81,16 @@ def extended(
     )
 
 
-def condition_of(series: Series, instrument: Instrument, status: MarketStatus, reason: str) -> MarketCondition:
+def condition_of(
+    series: Series, instrument: Instrument, event_time_us: int, status: MarketStatus, reason: str
+) -> MarketCondition:
     """How the market stands after the newest bar of the series."""
     root = math.sqrt(instrument.bars_per_year)
     percentile, regime = _regime(series)
     parkinson, garman_klass = _from_ranges(series.ranges, root)
     close_to_close = _deviation(series.log_returns)
     return MarketCondition(
-        event_time_us=series.end_us,
+        event_time_us=event_time_us,
         instrument_id=instrument.instrument_id,
         status=status,
         regime=regime,

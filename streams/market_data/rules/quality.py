@@ -17,9 +17,9 @@ from typing import NamedTuple
 
 from schemas.market import QualityAction, QualityCode, QualityFinding
 from schemas.reference import Instrument, InstrumentClass
-from streams.market_data.state import Series
-from streams.market_data.volatility import WINDOW, move_between
-from streams.market_data.windows import median, median_distance
+from streams.market_data.rules.volatility import WINDOW, move_between
+from streams.market_data.rules.windows import median, median_distance
+from streams.market_data.state import Cursor, Series
 
 NORMAL_SCALE = 1.4826
 OUTLIER_LIMIT: dict[InstrumentClass, float] = {
@@ -74,6 +74,30 @@ def finding(
     )
 
 
+def told_already(rows: int, cursor: Cursor, cause: Cause) -> tuple[int, QualityFinding | None]:
+    """Rows at the front of a batch that its stream has told before, and what there is to say about their order.
+
+    `cause` names the first row of the batch.
+    """
+    expected = cursor.sequence + 1
+    if not cursor.sequence or cause.sequence == expected:
+        return 0, None
+    value, limit = str(cause.sequence), str(expected)
+    if cause.sequence > expected:
+        detail = f"{cause.sequence - expected} rows lost"
+        return 0, finding(cause, QualityCode.GAP, QualityAction.FLAGGED, value=value, limit=limit, detail=detail)
+    repeated = min(expected - cause.sequence, rows)
+    return repeated, finding(
+        cause,
+        QualityCode.DUPLICATE,
+        QualityAction.REFUSED,
+        value=value,
+        limit=limit,
+        detail="told already",
+        count=repeated,
+    )
+
+
 def price_of(scaled: int, exponent: int) -> Decimal:
     """A scaled integer as the price it stands for."""
     return Decimal(scaled).scaleb(exponent)
@@ -104,6 +128,15 @@ def outlier_score(series: Series, prices: Sequence[float], instrument: Instrumen
         return 0.0  # the median absolute deviation is at least `nearest`, so the score is below the limit
     score = farthest / max(NORMAL_SCALE * median_distance(ordered, centre), floor)
     return score if score >= limit else 0.0
+
+
+def robust_scale(series: Series, instrument: Instrument, price: float) -> float:
+    """What one robust deviation of a bar's move is at this price; 0 where it cannot be known."""
+    if len(series.moves) < WINDOW:
+        return 0.0
+    tick = float(instrument.tick_size)
+    floor = tick if instrument.price_may_be_negative or price <= 0 else tick / price
+    return max(NORMAL_SCALE * median_distance(series.moves_ordered, median(series.moves_ordered)), floor)
 
 
 def split_ratio(series: Series, opened: float, close: float, turnover: float | None) -> float:
