@@ -15,7 +15,7 @@ from connectors.embedded import process, serving
 from connectors.embedded.process import ServerProcess
 from connectors.embedded.serving import Kind, Say, silent
 
-KIND = Kind("ClickHouse", "connectors.embedded.clickhouse", 18123, "/ping")
+KIND = Kind("ClickHouse", "connectors.embedded.clickhouse", 18123, "/ping", ("chdb", "starlette", "uvicorn"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -130,7 +130,8 @@ class Engine:
         self.version, self.timezone = about
 
     def close(self) -> None:
-        """Let go of the folder. No request may be under way."""
+        """Cancel what still runs, and let go of the folder. No further request may come."""
+        _query(self._root, "KILL QUERY WHERE 1 SYNC")
         for session in self._sessions.values():
             session.connection.close()
         self._sessions.clear()

@@ -6,6 +6,7 @@
     ├── FolderCorrupt       the server refuses the files it finds in its folder
     ├── DiskFull            no room for the server's files
     ├── JavaMissing         no Java runtime to run Kafka with
+    ├── PackageMissing      a Python package of the extra `embedded` is not installed
     ├── JarsUnobtainable    Kafka's jars are not cached and cannot be fetched
     ├── JarsAltered         a jar is not the one that was pinned
     ├── NotRunning          there is no such server to attach to
@@ -50,6 +51,10 @@ class DiskFull(EmbeddedError):
 
 class JavaMissing(EmbeddedError):
     """No Java runtime was found, or the one named does not run."""
+
+
+class PackageMissing(EmbeddedError):
+    """A Python package that the server runs on is not installed."""
 
 
 class JarsUnobtainable(EmbeddedError):

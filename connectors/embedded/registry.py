@@ -13,7 +13,7 @@ from connectors.embedded.process import ServerProcess
 from connectors.embedded.serving import Kind, Say, silent
 from connectors.registry.compatibility import Level
 
-KIND = Kind("schema registry", "connectors.embedded.registry", 18081, "/subjects")
+KIND = Kind("schema registry", "connectors.embedded.registry", 18081, "/subjects", ("starlette", "uvicorn"))
 
 
 @dataclass(frozen=True, slots=True)

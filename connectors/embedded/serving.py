@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,7 @@ import psutil
 
 import connectors
 from connectors.embedded import process
-from connectors.embedded.errors import FolderCorrupt, NotRunning, PortTaken, ServerExited, ServerSilent
+from connectors.embedded.errors import FolderCorrupt, NotRunning, PackageMissing, PortTaken, ServerExited, ServerSilent
 from connectors.embedded.folders import make_writable, sole_use
 from connectors.embedded.ports import LOOPBACK, choose_free
 from connectors.embedded.process import ServerProcess
@@ -45,12 +46,17 @@ def silent(_: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """One kind of our servers: name for people, module to run, port for people, path that answers when it is ready."""
+    """One kind of our servers.
+
+    `name` is for people, `module` is run, `port` is the usual one, `ready_path` answers when it is ready, and `needs`
+    are the packages without which it does not start.
+    """
 
     name: str
     module: str
     port: int
     ready_path: str
+    needs: tuple[str, ...]
 
 
 def start(
@@ -65,9 +71,10 @@ def start(
     """Start the server and return when it answers; where one runs already on this folder, report and return that.
 
     `port` None means the kind's own, or a free one when that is taken, which is said; 0 means any free one; another
-    number means that port and no other. Raises PortTaken, FolderUnwritable, FolderCorrupt, DiskFull, ServerExited or
-    ServerSilent.
+    number means that port and no other. Raises PackageMissing, PortTaken, FolderUnwritable, FolderCorrupt,
+    DiskFull, ServerExited or ServerSilent.
     """
+    _check_packages(kind)
     make_writable(folder, room_bytes_min=_ROOM_BYTES_MIN)
     folder = folder.resolve()
     with sole_use(folder):
@@ -92,6 +99,16 @@ def start(
     return started
 
 
+def _check_packages(kind: Kind) -> None:
+    missing = [package for package in kind.needs if find_spec(package) is None]
+    if missing:
+        raise PackageMissing(
+            f"{kind.name} cannot start",
+            f"Python packages are not installed: {', '.join(missing)}",
+            "install them with `pip install 'quantumleap[embedded]'`",
+        )
+
+
 def url(server: ServerProcess) -> str:
     """The server's address."""
     return f"http://{LOOPBACK}:{server.port}"
@@ -107,7 +124,7 @@ def serve(app: "ASGIApp", descriptor: int) -> None:
     listener = socket.socket(fileno=descriptor)
     # The app has no start-up of its own: what may fail has been opened before this call.
     config = uvicorn.Config(
-        _only_local(app), log_level="warning", access_log=False, lifespan="off", timeout_graceful_shutdown=10
+        _only_local(app), log_level="warning", access_log=False, lifespan="off", timeout_graceful_shutdown=3
     )
     uvicorn.Server(config).run(sockets=[listener])
 

@@ -5,6 +5,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import pytest
 
 from connectors.embedded import clickhouse
 from connectors.embedded.clickhouse import ClickHouseServer
-from connectors.embedded.errors import FolderCorrupt, FolderUnwritable, NotRunning, PortTaken
+from connectors.embedded.errors import FolderCorrupt, FolderUnwritable, NotRunning, PackageMissing, PortTaken
 
 pytestmark = [pytest.mark.servers, pytest.mark.faults]
 
@@ -160,6 +161,42 @@ def test_a_taken_port_that_was_demanded_is_an_error(tmp_path: Path) -> None:
         ):
             ClickHouseServer.start(tmp_path, port=port)
     assert not (tmp_path / "server.json").exists()
+
+
+def test_a_package_that_is_not_installed_is_named_with_the_way_to_get_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clickhouse, "KIND", replace(clickhouse.KIND, needs=("chdb", "no_such_package")))
+    with pytest.raises(PackageMissing, match=r"not installed: no_such_package; install them with `pip install"):
+        ClickHouseServer.start(tmp_path, port=0)
+
+
+def test_a_long_query_does_not_hold_up_the_stop_for_ever(tmp_path: Path) -> None:
+    server = ClickHouseServer.start(tmp_path, port=0)
+    ask(server, "CREATE TABLE t (a UInt8) ENGINE = MergeTree ORDER BY a")
+    ask(server, "INSERT INTO t VALUES (1)")
+    long = "SELECT sleepEachRow(1) FROM numbers(600) SETTINGS max_block_size = 1"
+    failed = threading.Event()
+
+    def ask_long() -> None:
+        try:
+            httpx.post(server.url, content=long, timeout=120, trust_env=False).raise_for_status()
+        except httpx.HTTPError:
+            failed.set()
+
+    asking = threading.Thread(target=ask_long)
+    asking.start()
+    running = "SELECT count() FROM system.processes WHERE query LIKE '%sleepEachRow%'"
+    while not failed.is_set() and ask(server, running) != "2\n":  # itself and the long one
+        time.sleep(0.05)
+    assert not failed.is_set()
+    server.stop()
+    asking.join(60)
+    assert failed.is_set()
+    again = ClickHouseServer.start(tmp_path, port=0)
+    count = ask(again, "SELECT count() FROM t")
+    again.stop()
+    assert count == "1\n"
 
 
 def test_a_folder_that_cannot_be_made_is_an_error(tmp_path: Path) -> None:
