@@ -18,7 +18,6 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib import import_module
-from importlib.util import find_spec
 
 from starlette.applications import Starlette
 from starlette.datastructures import UploadFile
@@ -270,25 +269,29 @@ def _summary(result: Answer, elapsed_ns: int) -> str:
     return json.dumps({name: str(number) for name, number in numbers.items()}, separators=(",", ":"))
 
 
-def _coders() -> tuple[dict[str, Callable[[bytes], bytes]], dict[str, Callable[[bytes], bytes]]]:
-    """Encoders and decoders by HTTP name: the standard library's, and those whose package is installed."""
-    encoders: dict[str, Callable[[bytes], bytes]] = {
+Coder = Callable[[bytes], bytes]
+
+
+def _coders() -> tuple[dict[str, Coder], dict[str, Coder], tuple[type[Exception], ...]]:
+    """Encoders and decoders by HTTP name, of the standard library and of installed packages, and what they raise."""
+    errors: list[type[Exception]] = [OSError, EOFError, ValueError, zlib.error]
+    encoders: dict[str, Coder] = {
         "gzip": lambda body: gzip.compress(body, 1),
         "deflate": zlib.compress,
     }
-    decoders: dict[str, Callable[[bytes], bytes]] = {"gzip": gzip.decompress, "deflate": zlib.decompress}
-    if find_spec("lz4") is not None:
-        frame = import_module("lz4.frame")
-        encoders = {"lz4": frame.compress, **encoders}
-        decoders["lz4"] = frame.decompress
-    if find_spec("zstandard") is not None:
-        zstandard = import_module("zstandard")
-        encoders["zstd"] = lambda body: zstandard.ZstdCompressor(level=1).compress(body)
-        decoders["zstd"] = lambda body: zstandard.ZstdDecompressor().decompressobj().decompress(body)
-    return encoders, decoders
+    decoders: dict[str, Coder] = {"gzip": gzip.decompress, "deflate": zlib.decompress}
+    for name, module in (("zstd", "backports.zstd"), ("lz4", "lz4.frame")):
+        try:
+            codec = import_module(module)
+        except ImportError:
+            continue
+        encoders = {name: codec.compress, **encoders}
+        decoders[name] = codec.decompress
+        errors.append(getattr(codec, "ZstdError", RuntimeError))
+    return encoders, decoders, tuple(errors)
 
 
-_ENCODERS, _DECODERS = _coders()
+_ENCODERS, _DECODERS, _SPOILED = _coders()
 
 
 def _encoding(accepted: str) -> str | None:
@@ -304,5 +307,5 @@ def _decoded(body: bytes, encoding: str) -> bytes:
         raise EngineError(48, f"DB::Exception: Unknown compression method {encoding}. (NOT_IMPLEMENTED)")
     try:
         return decode(body)
-    except (OSError, EOFError, RuntimeError, ValueError, zlib.error) as error:
+    except _SPOILED as error:
         raise EngineError(271, f"DB::Exception: Cannot decompress: {error}. (CANNOT_DECOMPRESS)") from error

@@ -1,5 +1,6 @@
 """The embedded ClickHouse through stock clients: clickhouse-connect, curl and plain HTTP."""
 
+import asyncio
 import json
 import shutil
 import subprocess
@@ -68,7 +69,7 @@ def test_a_long_parameter_list_arrives(client: Any) -> None:
     assert answer.result_rows == [(199_990_000,)]
 
 
-@pytest.mark.parametrize("compress", ["lz4", "gzip", False])
+@pytest.mark.parametrize("compress", ["lz4", "zstd", "gzip", False])
 def test_compressed_and_plain_bodies_hold_the_same(clickhouse_server: ClickHouseServer, compress: str | bool) -> None:
     table = f"c_{uuid.uuid4().hex}"
     with connected(clickhouse_server, compress=compress) as client:
@@ -76,6 +77,21 @@ def test_compressed_and_plain_bodies_hold_the_same(clickhouse_server: ClickHouse
         client.insert(table, [[number, "x" * 50] for number in range(10_000)], column_names=["a", "b"])
         assert client.query(f"SELECT sum(a), sum(length(b)) FROM {table}").result_rows == [(49_995_000, 500_000)]
         assert len(client.query(f"SELECT * FROM {table}").result_rows) == 10_000
+
+
+def test_the_asynchronous_client_inserts_and_asks(clickhouse_server: ClickHouseServer) -> None:
+    pytest.importorskip("aiohttp", reason="the asynchronous client needs aiohttp")
+    table = f"a_{uuid.uuid4().hex}"
+
+    async def insert_and_ask() -> list[Any]:
+        client = await clickhouse_connect.get_async_client(host="127.0.0.1", port=clickhouse_server.port)
+        await client.command(f"CREATE TABLE {table} (a UInt32) ENGINE = MergeTree ORDER BY a")
+        await asyncio.gather(*(client.insert(table, [[number]], column_names=["a"]) for number in range(10)))
+        answer = await client.query(f"SELECT sum(a), count() FROM {table}")
+        await client.close()
+        return list(answer.result_rows)
+
+    assert asyncio.run(insert_and_ask()) == [(45, 10)]
 
 
 def test_an_unknown_table_is_named_with_its_code(client: Any) -> None:
@@ -284,7 +300,7 @@ def test_requests_run_beside_each_other(http: httpx.Client, clickhouse_server: C
         assert list(threads.map(pair, range(8))) == [1225] * 8
 
 
-@pytest.mark.parametrize("encoding", ["br", "gzip"])
+@pytest.mark.parametrize("encoding", ["br", "gzip", "deflate", "lz4", "zstd"])
 def test_a_body_that_cannot_be_decompressed_is_refused(http: httpx.Client, encoding: str) -> None:
     answer = http.post("/", content=b"not compressed", headers={"Content-Encoding": encoding})
     assert answer.headers["X-ClickHouse-Exception-Code"] in ("48", "271")
