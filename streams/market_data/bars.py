@@ -1,6 +1,5 @@
 """Bars: each is judged, and what may be true becomes a condition, a bar and a mark."""
 
-from collections.abc import Iterator
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -103,11 +102,26 @@ def admit(reading: Reading, row: Row, series: Series, outputs: list[Record]) -> 
     prices = (opened / divisor, high / divisor, low / divisor, close / divisor)
     turnover = None if row.volume is None else prices[3] * float(row.volume)
     status, reason = MarketStatus.OPEN, ""
-    for flag in _flags(reading, row, prices, turnover, series):
-        outputs.append(flag)
-        if flag.code is QualityCode.GAP:
-            status, reason = MarketStatus.GAP, flag.detail
     instrument, end_us = reading.instrument, row.cause.event_time_us
+    if low <= 0 or reading.tick > 1:
+        _flag_prices(reading, row, outputs)
+    if series.end_us:
+        missing = bars_missing(instrument.calendar, reading.calendar, series.end_us, end_us, reading.interval_us)
+        if missing:
+            status, reason = MarketStatus.GAP, f"{missing} bars missing since {iso_of(series.end_us)}"
+            outputs.append(
+                finding(
+                    row.cause,
+                    QualityCode.GAP,
+                    FLAGGED,
+                    value=str(missing),
+                    limit=instrument.calendar,
+                    detail=reason,
+                )
+            )
+        _flag_size(instrument, row.cause, prices, turnover, series, outputs)
+    if (high == low) != bool(series.flat_run):
+        _flag_range(reading, row, series, outputs)
     series = extended(series, end_us, prices, turnover, instrument.price_may_be_negative)
     outputs.append(condition_of(series, instrument, end_us, status, reason))
     last = lowest = highest = first = price_of(close, reading.exponent)
@@ -181,53 +195,49 @@ def _refusal(reading: Reading, row: Row, series: Series) -> QualityFinding | Non
     return None
 
 
-def _flags(
-    reading: Reading, row: Row, prices: tuple[float, float, float, float], turnover: float | None, series: Series
-) -> Iterator[QualityFinding]:
-    """What is worth a look about a bar that goes on."""
-    cause, instrument = row.cause, reading.instrument
-    _, high, low, close = row.scaled
+def _flag_prices(reading: Reading, row: Row, outputs: list[Record]) -> None:
+    """Legal prices at or below zero, and prices off the tick."""
+    low = row.scaled[2]
     if low <= 0:
         code = QualityCode.NEGATIVE_PRICE if low < 0 else QualityCode.ZERO_PRICE
         price = str(price_of(low, reading.exponent))
-        yield finding(cause, code, FLAGGED, value=price, limit="0", detail="legal for this instrument")
-    if reading.tick > 1 and any(price % reading.tick for price in row.scaled):
+        outputs.append(finding(row.cause, code, FLAGGED, value=price, limit="0", detail="legal for this instrument"))
+    if any(price % reading.tick for price in row.scaled):
         told = "/".join(str(price_of(price, reading.exponent)) for price in row.scaled)
-        yield finding(cause, QualityCode.PRECISION, FLAGGED, value=told, limit=str(instrument.tick_size))
-    if series.end_us:
-        end_us = cause.event_time_us
-        missing = bars_missing(instrument.calendar, reading.calendar, series.end_us, end_us, reading.interval_us)
-        if missing:
-            detail = f"{missing} bars missing since {iso_of(series.end_us)}"
-            limit = instrument.calendar
-            yield finding(cause, QualityCode.GAP, FLAGGED, value=str(missing), limit=limit, detail=detail)
-        yield from _size_flags(instrument, cause, prices, turnover, series)
-    if high == low:
-        if not series.flat_run:
-            price = str(price_of(close, reading.exponent))
-            yield finding(cause, QualityCode.FLAT_BAR, FLAGGED, value=price, detail="a bar without a range")
+        limit = str(reading.instrument.tick_size)
+        outputs.append(finding(row.cause, QualityCode.PRECISION, FLAGGED, value=told, limit=limit))
+
+
+def _flag_range(reading: Reading, row: Row, series: Series, outputs: list[Record]) -> None:
+    """The first of a run of bars without a range, and how long the run was when it ends."""
+    if not series.flat_run:
+        price, detail = str(price_of(row.scaled[3], reading.exponent)), "a bar without a range"
+        outputs.append(finding(row.cause, QualityCode.FLAT_BAR, FLAGGED, value=price, detail=detail))
     elif series.flat_run > 1:
         run = str(series.flat_run)
         detail = f"{run} bars in a row had no range"
-        yield finding(cause, QualityCode.FLAT_BAR, FLAGGED, value=run, limit="1", detail=detail)
+        outputs.append(finding(row.cause, QualityCode.FLAT_BAR, FLAGGED, value=run, limit="1", detail=detail))
 
 
-def _size_flags(
+def _flag_size(
     instrument: Instrument,
     cause: Cause,
     prices: tuple[float, float, float, float],
     turnover: float | None,
     series: Series,
-) -> Iterator[QualityFinding]:
+    outputs: list[Record],
+) -> None:
     """A move that looks like a split, or like nothing that was usual: one or the other."""
     if instrument.instrument_class in SPLIT_CLASSES:
         ratio = split_ratio(series, prices[0], prices[3], turnover)
         if ratio:
             detail = f"opens at {prices[0]:g} after {series.close:g}, with the usual turnover"
-            yield finding(cause, QualityCode.SPLIT_SUSPECTED, FLAGGED, value=f"{ratio:g}", detail=detail)
+            outputs.append(finding(cause, QualityCode.SPLIT_SUSPECTED, FLAGGED, value=f"{ratio:g}", detail=detail))
             return
     limit = OUTLIER_LIMIT[instrument.instrument_class]
     score = outlier_score(series, prices, instrument, limit)
     if score:
         detail = f"{min(prices):g} to {max(prices):g} after {series.close:g}"
-        yield finding(cause, QualityCode.OUTLIER, FLAGGED, value=f"{score:.1f}", limit=f"{limit:g}", detail=detail)
+        outputs.append(
+            finding(cause, QualityCode.OUTLIER, FLAGGED, value=f"{score:.1f}", limit=f"{limit:g}", detail=detail)
+        )

@@ -18,7 +18,7 @@ from streams.market_data.state import Forming, Header, Market, Reference, Series
 from streams.market_data.ticks import fold_ticks
 from streams.runtime.room import Outcome, Room
 
-_EXPONENTS = (-12, 6)
+_FINEST, _COARSEST = -12, 6
 """Scales that hold every 64-bit price within the digits of the wire."""
 _END_OF_TIME_US = 4_102_444_800 * SECOND_US  # the year 2100
 
@@ -121,22 +121,17 @@ class MarketData(Room[Market, Reference]):
 
 def _is_whole(batch: BarBatch | QuoteBatch | TradeBatch) -> bool:
     """Whether all columns have the same length, which is not nothing, and scale and times are such as exist."""
-    rows = len(batch.times_us)
-    if not (rows and _EXPONENTS[0] <= batch.price_exponent <= _EXPONENTS[1]):
+    rows, times = len(batch.times_us), batch.times_us
+    if not (rows and batch.sequence > 0 and min(times) > 0 and max(times) < _END_OF_TIME_US):
         return False
-    if not (_EXPONENTS[0] <= batch.size_exponent <= _EXPONENTS[1] and batch.sequence > 0):
+    if not (_FINEST <= batch.price_exponent <= _COARSEST and _FINEST <= batch.size_exponent <= _COARSEST):
         return False
-    if not (min(batch.times_us) > 0 and max(batch.times_us) < _END_OF_TIME_US):
-        return False
-    columns: tuple[list[int], ...]
-    sizes: tuple[list[int], ...]
     match batch:
         case BarBatch():
-            columns, sizes = (batch.opens, batch.highs, batch.lows, batch.closes), (batch.volumes,)
-            if batch.interval_us <= 0:
-                return False
+            prices_whole = rows == len(batch.opens) == len(batch.highs) == len(batch.lows) == len(batch.closes)
+            return prices_whole and len(batch.volumes) in (0, rows) and batch.interval_us > 0
         case QuoteBatch():
-            columns, sizes = (batch.bids, batch.asks), (batch.bid_sizes, batch.ask_sizes)
+            sizes_whole = len(batch.bid_sizes) in (0, rows) and len(batch.ask_sizes) in (0, rows)
+            return rows == len(batch.bids) == len(batch.asks) and sizes_whole
         case TradeBatch():
-            columns, sizes = (batch.prices,), (batch.sizes,)
-    return all(len(column) == rows for column in columns) and all(len(size) in (0, rows) for size in sizes)
+            return rows == len(batch.prices) and len(batch.sizes) in (0, rows)

@@ -12,6 +12,7 @@ as well.
 
 import math
 from bisect import bisect_left
+from operator import mul
 
 from schemas.market import MarketCondition, MarketStatus, Regime
 from schemas.reference import Instrument
@@ -126,8 +127,9 @@ def _deviation(values: Values) -> float | None:
     """Sample deviation of a full window."""
     if len(values) < WINDOW:
         return None
-    mean = sum(values) / WINDOW
-    return math.sqrt(sum([(value - mean) ** 2 for value in values]) / (WINDOW - 1))
+    total = sum(values)
+    squares = sum(map(mul, values, values)) - total * total / WINDOW
+    return math.sqrt(squares / (WINDOW - 1)) if squares > 0 else 0.0
 
 
 def _regime(series: Series) -> tuple[float | None, Regime | None]:
