@@ -67,6 +67,35 @@ def diff(bootstrap_servers: BootstrapOption = None, as_json: AsJson = False) -> 
         )
 
 
+@topics.command()
+def acl(
+    user: Annotated[str, typer.Option(help="Name of the role's user; {role} stands for the role.")] = "{role}",
+    as_json: AsJson = False,
+) -> None:
+    """What every role may do on Kafka, as `kafka-acls` grants it."""
+    from connectors.kafka.permissions import permissions  # noqa: PLC0415 - help must be quick
+    from streams.commands.settings_of import settings  # noqa: PLC0415
+
+    found = permissions(settings().environment)
+    if as_json:
+        show_json([{name: getattr(one, name) for name in one.__slots__} for one in found])
+    else:
+        for one in found:
+            print(one.command(user.replace("{role}", one.role)))
+
+
+@topics.command()
+def asyncapi() -> None:
+    """The map as an AsyncAPI 3 document, as JSON."""
+    from importlib.metadata import version  # noqa: PLC0415 - help must be quick
+
+    from connectors.kafka.asyncapi import asyncapi as document  # noqa: PLC0415
+    from streams.commands.settings_of import settings  # noqa: PLC0415
+
+    chosen = settings()
+    show_json(document(chosen.environment, version("quantumleap"), chosen.bootstrap_servers or "localhost:19092"))
+
+
 def _provisioner(bootstrap_servers: str | None) -> "tuple[Provisioner, list[DesiredTopic]]":
     from connectors.kafka.provision import Provisioner, desired  # noqa: PLC0415 - help must be quick
     from streams.commands.settings_of import settings  # noqa: PLC0415
