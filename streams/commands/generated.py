@@ -17,10 +17,8 @@ def generated(root: Path = ROOT) -> Iterator[tuple[Path, str]]:
     readme = root / "README.md"
     flow = f"```mermaid\n{flow_diagram().strip()}\n```\n"
     yield readme, README_REGION.sub(lambda found: found[1] + flow + found[2], readme.read_text())
-    yield (
-        root / "docs" / "topics.md",
-        f"# Topics\n\nWritten by `quantumleap docs` from `schemas/topics.py`; * is broadcast.\n\n{topic_table().strip()}\n",
-    )
+    title = "# Topics\n\nWritten by `quantumleap docs` from `schemas/topics.py`; * is broadcast."
+    yield root / "docs" / "topics.md", f"{title}\n\n{topic_table().strip()}\n"
     document = asyncapi("paper", "0.1.0", "localhost:9092")
     yield root / "docs" / "asyncapi.json", json.dumps(document, indent=1, ensure_ascii=False) + "\n"
 
