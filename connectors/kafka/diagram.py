@@ -9,7 +9,7 @@ ASIDE = frozenset({"sinks", "operators", "outside", "alerts", "feedback", "repla
 
 
 def flow_diagram(topics: Iterable[Topic] = TOPICS, leave_out: Collection[str] = ASIDE) -> str:
-    """Mermaid text: roles as boxes, topics as drums, in the order of the map; topics without a reader left are left out."""
+    """Mermaid text: roles as boxes, topics as drums, in the order of the map. A topic that nobody reads is left out."""
     roles: dict[str, None] = {}
     drums: list[str] = []
     arrows: list[str] = []

@@ -6,7 +6,7 @@ two that begin at once cannot both write, and the topic holds one record for eve
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from time import sleep
+from time import monotonic, sleep
 from typing import Any
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
@@ -98,10 +98,11 @@ def _read(settings: Mapping[str, Any], codec: Codec, environment: str, answer_s:
     try:
         _require_topic(consumer, topic, answer_s)
         consumer.assign([TopicPartition(topic, 0, OFFSET_BEGINNING)])
+        until = monotonic() + answer_s
         while True:
-            message = consumer.poll(answer_s)
+            message = consumer.poll(max(0.0, until - monotonic()))
             if message is None:
-                raise KafkaUnreachable(f"{topic} could not be read to its end within {answer_s:g} s")
+                raise KafkaUnreachable(f"{topic} could not be read to its end within {answer_s:g} s; try again")
             error = message.error()
             if error is None:
                 found = _environment(message, codec, environment) or found
