@@ -20,6 +20,8 @@ from typing import Any, Self, cast
 import faust
 from faust.app.base import BootStrategy
 
+from connectors.errors import Refused
+from connectors.kafka.provision import DesiredTopic, desired
 from schemas.topics import TOPICS, Topic
 from streams.runtime.carrier import BATCH_MAX
 from streams.runtime.clients import Cluster
@@ -27,7 +29,7 @@ from streams.runtime.door import RecordCodec
 from streams.runtime.fail_stop import REFUSED, fail_stop
 from streams.runtime.kafka_room import KafkaRoom
 from streams.runtime.progress import Progress
-from streams.runtime.provisioning import Plan, WrongTopics, changelog_plan, provision, topic_plan
+from streams.runtime.provisioning import changelog, provision
 from streams.runtime.recovery import Recovery
 from streams.runtime.room import Room
 from streams.runtime.transactions import Stage
@@ -86,7 +88,7 @@ class RoomApp(faust.App):
     environment: names every topic, group and transactional id; also Faust's app id, which names changelogs.
     topic_map: where records go; other than the engine's own in tests and examples.
     replication: overrides the map where there are fewer brokers.
-    provision_topics: make missing topics at the start; otherwise only check.
+    provision_topics: make missing topics at the start, and refuse to start where what exists differs.
     """
 
     BootStrategy = RoomBoot
@@ -165,11 +167,11 @@ class RoomApp(faust.App):
 
         return self
 
-    def plans(self) -> list[Plan]:
+    def wanted_topics(self) -> list[DesiredTopic]:
         """Every topic of the map, and the changelogs of the rooms declared here."""
         return [
-            *(topic_plan(topic, self.environment, self._replication) for topic in self.map),
-            *(changelog_plan(room.changelog, room.room.reads, self._replication) for room in self.rooms),
+            *desired(self.environment, self._replication, self.map),
+            *(changelog(room.changelog, room.room.reads, self._replication) for room in self.rooms),
         ]
 
     async def on_start(self) -> None:
@@ -188,8 +190,8 @@ class RoomApp(faust.App):
 
     def _make_topics(self) -> None:
         try:
-            provision(self.cluster, self.plans())
-        except WrongTopics as error:
+            provision(self.cluster, self.wanted_topics())
+        except Refused as error:
             if self.in_worker:
                 fail_stop(str(error), code=REFUSED)
             raise

@@ -123,7 +123,6 @@ class Carrier:
         self._epochs = 0
         self._metadata: Any = None
         self._metadata_wanted = False
-        self._touched: set[int] = set()
         self._held = False
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name=f"carry {group}", daemon=True)
@@ -277,13 +276,12 @@ class Carrier:
         """Read what has arrived at the door, and hand it over if the room is free.
 
         `consume` with a timeout would wait for its whole time; after `poll` it takes what is already here. Records of
-        partitions that a callback took away in between are dropped.
+        partitions that do not flow (a callback took them away) are dropped; whoever gets them begins with a seek.
         """
         if one is None:
             return
         messages = [one, *self._consumer.consume(more, 0)] if more else [one]
-        records = [m for m in messages if m.error() is None and m.partition() not in self._touched]
-        self._touched.clear()
+        records = [message for message in messages if message.error() is None]
         entries = self._read(cast("list[Message]", records)) if records else []
         self._metadata = self._consumer.consumer_group_metadata()
         with self._changed:
@@ -359,7 +357,6 @@ class Carrier:
         consumer.incremental_assign([Place(self._topic, p, OFFSET_BEGINNING) for p in partitions])
         consumer.pause(self._places(partitions))
         with self._changed:
-            self._touched.update(partitions)
             epochs = {partition: self._next_epoch() for partition in partitions}
             self.owned.update({partition: Owned(epoch) for partition, epoch in epochs.items()})
         self._recover(epochs)
@@ -381,7 +378,6 @@ class Carrier:
 
     def _drop(self, partitions: set[int]) -> None:
         with self._changed:
-            self._touched.update(partitions)
             self._forget_pending(partitions)
             for partition in partitions:
                 self.owned.pop(partition, None)

@@ -17,6 +17,8 @@ from typing import Any
 from confluent_kafka import Consumer, KafkaError, Producer
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]  # exported, not marked so
 
+from schemas.topics import DEAD_LETTERS
+
 Settings = dict[str, Any]
 ErrorCallback = Callable[[KafkaError], None]
 
@@ -24,8 +26,6 @@ PARTITIONER = "murmur2_random"
 """As Java's default does; librdkafka's own default differs, and a key would have two homes."""
 RECORD_BYTES_MAX = 1_000_000
 """The largest body that a door lets in or out: what Kafka's default of 1 MiB for a batch leaves for key and headers."""
-LETTER_BYTES_MAX = 2 * 2**20
-"""The largest batch on topics of dead letters: they hold the refused bytes and some words."""
 
 
 LATEST: OffsetSpec = OffsetSpec.latest()  # type: ignore[no-untyped-call]  # its module has no types
@@ -211,6 +211,6 @@ def _writing() -> Settings:
         "enable.idempotence": True,
         "partitioner": PARTITIONER,
         # Dead letters of records near the limit must pass; what others may hold is checked at the door.
-        "message.max.bytes": LETTER_BYTES_MAX,
+        "message.max.bytes": DEAD_LETTERS.batch_bytes_max,
         "queue.buffering.max.kbytes": 65_536,
     }

@@ -166,7 +166,12 @@ class Door:
         self._routes = Routes(room.name, topics)
         self._allowed = frozenset(room.reads.records)
         self._tells_unreadable = UnreadableRecord in self._allowed
+        self._partitions = {topic.full_name(environment): topic.partitions for topic in topics}
         self._names: dict[str, str] = {topic.name: topic.full_name(environment) for topic in topics}
+
+    def partitions_of(self, topic: str) -> int:
+        """Partitions of a topic of the map, by its name on Kafka."""
+        return self._partitions[topic]
 
     def read(self, messages: Iterable[Message]) -> list[Entry]:
         """Decode and check; every message becomes an entry."""

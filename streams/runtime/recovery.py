@@ -29,6 +29,8 @@ from streams.runtime.tables import Birth, Recovered, Table
 
 READ_AT_ONCE = 5_000
 ASK_AGAIN_S = 0.05
+CALL_S = 5.0
+ANSWER_S = 2 * CALL_S
 GIVE_UP_S = 120.0
 """Kafka may be away for so long while a partition is being recovered; then the process ends itself."""
 
@@ -159,8 +161,8 @@ class Recovery:
         request = [ConsumerGroupTopicPartitions(group, [Place(source, job.partition) for job in jobs])]
 
         def ask() -> dict[int, int | None]:
-            futures = self._admin.list_consumer_group_offsets(request, require_stable=True, request_timeout=5)
-            places: list[Place] = futures[group].result().topic_partitions
+            futures = self._admin.list_consumer_group_offsets(request, require_stable=True, request_timeout=CALL_S)
+            places: list[Place] = futures[group].result(ANSWER_S).topic_partitions
             for place in places:
                 if place.error is not None:
                     raise KafkaException(place.error)
@@ -171,9 +173,9 @@ class Recovery:
     def _offsets(self, places: list[Place], spec: Any) -> dict[tuple[str, int], int]:
         def ask() -> dict[tuple[str, int], int]:
             futures = self._admin.list_offsets(
-                dict.fromkeys(places, spec), isolation_level=IsolationLevel.READ_UNCOMMITTED, request_timeout=5
+                dict.fromkeys(places, spec), isolation_level=IsolationLevel.READ_UNCOMMITTED, request_timeout=CALL_S
             )
-            return {(place.topic, place.partition): future.result().offset for place, future in futures.items()}
+            return {(place.topic, place.partition): future.result(ANSWER_S).offset for place, future in futures.items()}
 
         return self._insist(ask)
 
@@ -183,10 +185,10 @@ class Recovery:
         while True:
             try:
                 return ask()
-            except KafkaException as error:
+            except (KafkaException, TimeoutError) as error:
                 if time.monotonic() > give_up:
                     raise
-                if error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+                if isinstance(error, KafkaException) and error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
                     raise CannotRecover(f"a topic that this process needs is gone: {error.args[0].str()}") from error
                 time.sleep(ASK_AGAIN_S)
 

@@ -1,0 +1,260 @@
+"""The harness: workers with the worked room as processes, payments that never stop, and a verdict from the topics.
+
+with Harness(kafka.client_config()["bootstrap.servers"], folder) as harness:
+    harness.start("w0")
+    harness.wait_for_flow()
+    harness.kill("w0")
+    ...
+verdict = harness.verdict()
+"""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from collections import defaultdict
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from confluent_kafka import OFFSET_BEGINNING, Producer, TopicPartition
+
+from connectors.kafka.provision import desired
+from streams.runtime import clients
+from streams.runtime.clients import Cluster
+from streams.runtime.keys import partition_of
+from streams.runtime.provisioning import changelog, provision
+from streams.runtime.reader import read_topic
+from streams.runtime.verify import Verdict, verify
+from tests.paths import ROOT
+from tests.streams.runtime.sums import SUMS_INBOX, SUMS_MAP, Payment, Summed, SumsRoom, limit, payment, sums_codec
+
+FLOW_S = 90.0
+ACCOUNTS = 40
+FAIL_STOPS = (70,)
+
+
+@dataclass
+class Worker:
+    """One process, started again whenever it ends by itself."""
+
+    slot: str
+    process: subprocess.Popen[bytes]
+    log: Path
+
+
+@dataclass
+class Harness:
+    """One environment with its workers and its payments.
+
+    rate: payments each second, in bursts of 1 to 40.
+    """
+
+    bootstrap_servers: str
+    folder: Path
+    seed: int = 1
+    rate: float = 400
+    fixed: bool = True
+    protocol: str = "classic"
+    replication: int = 1
+    workers: dict[str, Worker] = field(default_factory=dict)
+    ended: list[tuple[str, int]] = field(default_factory=list)
+    """(slot, exit code) of workers that ended by themselves."""
+
+    def __post_init__(self) -> None:
+        self.environment = f"f{uuid.uuid4().hex[:10]}"
+        self.random = random.Random(self.seed)
+        self.cluster = Cluster(self.bootstrap_servers)
+        self.codec = sums_codec()
+        self.sent = 0
+        self.last_seen: dict[int, float] = defaultdict(float)
+        self._paying = threading.Event()
+        self._watching = threading.Event()
+        self._paying.set()
+        self._watching.set()
+        self._payer = threading.Thread(target=self._pay, daemon=True)
+        self._watcher = threading.Thread(target=self._watch, daemon=True)
+
+    def __enter__(self) -> Self:
+        inbox_changelog = changelog(f"{self.environment}-sums-changelog", SUMS_INBOX, self.replication)
+        provision(self.cluster, [*desired(self.environment, self.replication, SUMS_MAP), inbox_changelog])
+        self._payer.start()
+        self._watcher.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._paying.clear()
+        self._watching.clear()
+        for worker in self.workers.values():
+            if worker.process.poll() is None:
+                worker.process.send_signal(signal.SIGCONT)
+                worker.process.kill()
+            worker.process.wait()
+        self._payer.join()
+        self._watcher.join()
+
+    def start(self, *slots: str) -> None:
+        """Start workers in these slots."""
+        for slot in slots:
+            log = self.folder / f"{self.environment}-{slot}.log"
+            environ = os.environ | {
+                "SUMS_ENVIRONMENT": self.environment,
+                "SUMS_BOOTSTRAP": self.bootstrap_servers,
+                "SUMS_SLOT": slot,
+                "SUMS_FOLDER": str(self.folder / slot),
+                "SUMS_FIXED": "1" if self.fixed else "0",
+                "SUMS_PROTOCOL": self.protocol,
+                "SUMS_REPLICATION": str(self.replication),
+                "SUMS_HOLE": str(self.hole(slot)),
+            }
+            with log.open("ab") as out:
+                process = subprocess.Popen(
+                    [sys.executable, "-m", "tests.faults.sums_worker", "worker", "--without-web"],
+                    cwd=ROOT, env=environ, stdout=out, stderr=out,
+                )  # fmt: skip
+            self.workers[slot] = Worker(slot, process, log)
+
+    def hole(self, slot: str) -> Path:
+        """Where a worker looks whether to stop itself inside a write."""
+        return self.folder / f"{self.environment}-{slot}.hole"
+
+    def kill(self, slot: str) -> None:
+        """kill -9."""
+        self.workers[slot].process.kill()
+        self.workers[slot].process.wait()
+
+    def pause(self, slot: str) -> None:
+        """SIGSTOP."""
+        self.workers[slot].process.send_signal(signal.SIGSTOP)
+
+    def resume(self, slot: str) -> None:
+        """SIGCONT."""
+        self.workers[slot].process.send_signal(signal.SIGCONT)
+
+    def stop(self, slot: str, timeout_s: float = 30) -> int:
+        """SIGTERM; return the exit code. Raises TimeoutExpired."""
+        worker = self.workers.pop(slot)
+        worker.process.terminate()
+        return worker.process.wait(timeout_s)
+
+    def stop_itself_at(self, slot: str, stage: str, timeout_s: float = 20) -> None:
+        """Let the worker stop itself inside a transaction, and wait until it has."""
+        hole = self.hole(slot)
+        written = hole.with_suffix(".new")
+        written.write_text(stage)
+        written.rename(hole)
+        self._until(lambda: self._is_stopped(slot), timeout_s, f"{slot} did not stop itself at {stage}")
+
+    def _is_stopped(self, slot: str) -> bool:
+        status = Path(f"/proc/{self.workers[slot].process.pid}/stat").read_text()
+        return status.rsplit(")", 1)[1].split()[0] == "T"
+
+    def supervise(self) -> None:
+        """Start again what ended by itself, as a supervisor does."""
+        for slot, worker in list(self.workers.items()):
+            code = worker.process.poll()
+            if code is not None:
+                if code not in (-signal.SIGKILL, -signal.SIGTERM):
+                    self.ended.append((slot, code))
+                assert code in (-signal.SIGKILL, *FAIL_STOPS), f"{slot} ended with {code}:\n{self.tail(slot)}"
+                self.start(slot)
+
+    def tail(self, slot: str, lines: int = 40) -> str:
+        """The end of a worker's log."""
+        return "\n".join(self.workers[slot].log.read_text(errors="replace").splitlines()[-lines:])
+
+    def wait_for_flow(self, timeout_s: float = FLOW_S) -> float:
+        """Wait until every partition has given a result after now; return the seconds it took."""
+        since = time.monotonic()
+        partitions = {partition_of(f"a{n}".encode(), SUMS_INBOX.partitions) for n in range(ACCOUNTS)}
+        self._until(lambda: all(self.last_seen[partition] > since for partition in partitions), timeout_s, "no flow")
+        return time.monotonic() - since
+
+    def drain(self, timeout_s: float = FLOW_S) -> None:
+        """Stop paying, and wait until all is folded."""
+        self._paying.clear()
+        self._payer.join()
+        self._until(self._is_drained, timeout_s, "the inbox was not drained")
+
+    def verdict(self) -> Verdict:
+        """What the topics say, by the checker and by plain arithmetic."""
+        verdict = verify(SumsRoom(), self.codec, self.cluster, self.environment, SUMS_MAP)
+        assert self._sums_by_hand() == self._sums_said(), "the last results are not the sums of the payments"
+        assert verdict.inputs >= self.sent, f"{self.sent} were sent, {verdict.inputs} lie in the inbox"
+        return verdict
+
+    def _sums_by_hand(self) -> dict[str, Decimal]:
+        sums: dict[str, Decimal] = defaultdict(Decimal)
+        for message in read_topic(self.cluster, f"{self.environment}.sums.inbox"):
+            record = self.codec.decode(message.value())
+            if isinstance(record, Payment):
+                sums[record.account_id] += record.amount
+        return dict(sums)
+
+    def _sums_said(self) -> dict[str, Decimal]:
+        sums: dict[str, Decimal] = {}
+        for message in read_topic(self.cluster, f"{self.environment}.sums.results"):
+            record = self.codec.decode(message.value())
+            assert isinstance(record, Summed)
+            sums[record.account_id] = record.total
+        return sums
+
+    def _is_drained(self) -> bool:
+        results = len(read_topic(self.cluster, f"{self.environment}.sums.results"))
+        return results >= self.sent
+
+    def _until(self, true: "object", timeout_s: float, otherwise: str) -> None:
+        assert callable(true)
+        give_up = time.monotonic() + timeout_s
+        while not true():
+            if time.monotonic() > give_up:
+                logs = "\n".join(f"--- {slot}\n{self.tail(slot)}" for slot in self.workers)
+                raise AssertionError(f"{otherwise} within {timeout_s} s\n{logs}")
+            self.supervise()
+            time.sleep(0.02)
+
+    def _pay(self) -> None:
+        amounts = random.Random(self.seed + 1)
+        producer = Producer(
+            {
+                "bootstrap.servers": self.bootstrap_servers,
+                "acks": "all",
+                "enable.idempotence": True,
+                "partitioner": clients.PARTITIONER,
+                "linger.ms": 1,
+                "message.timeout.ms": 120_000,
+            }
+        )
+        inbox = f"{self.environment}.sums.inbox"
+        for partition in range(SUMS_INBOX.partitions):
+            producer.produce(inbox, self.codec.encode(limit(10**9)), partition=partition)
+        due = time.monotonic()
+        while self._paying.is_set():
+            for _ in range(amounts.choice([1, 1, 1, 5, 40])):
+                account = f"a{amounts.randrange(ACCOUNTS)}"
+                record = payment(account, amounts.randrange(-500, 1000), f"p{self.sent}")
+                producer.produce(inbox, self.codec.encode(record), account.encode())
+                self.sent += 1
+                due += 1 / self.rate
+            producer.poll(0)
+            time.sleep(max(0.0, due - time.monotonic()))
+            due = max(due, time.monotonic() - 1)
+        assert not producer.flush(120), "payments were not delivered"
+
+    def _watch(self) -> None:
+        reader = clients.reader(self.cluster)
+        results = f"{self.environment}.sums.results"
+        reader.assign([TopicPartition(results, p, OFFSET_BEGINNING) for p in range(SUMS_INBOX.partitions)])
+        while self._watching.is_set():
+            message = reader.poll(0.1)
+            if message is not None and message.error() is None:
+                self.last_seen[message.partition() or 0] = time.monotonic()
+        reader.close()
