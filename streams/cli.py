@@ -21,7 +21,9 @@ for commands in (replay_commands, servers, data, topic_tools, settings_of, docum
 
 
 def main() -> None:
-    """Run the command; an error is told, never thrown at the reader."""
+    """Run the command; an error is told, never thrown at the reader, unless `--debug` asks for it."""
+    debug = "--debug" in sys.argv
+    sys.argv = [word for word in sys.argv if word != "--debug"]
     try:
         app(standalone_mode=True)
     except Stop as stop:
@@ -34,7 +36,7 @@ def main() -> None:
     except BrokenPipeError:
         sys.exit(Exit.FAILURE)
     except Exception as error:
-        if "--debug" in sys.argv:
+        if debug:
             raise
         said = _known(error)
         for line in said.lines():

@@ -1,0 +1,164 @@
+"""`backtest`: the plan through all rooms in this process, with no servers."""
+
+from collections.abc import Callable
+from typing import Any
+
+from connectors.brokers.paper import PaperRules, PaperVenue
+from schemas.control import CashMovement, ClockTick
+from schemas.market import Bar, Mark
+from schemas.record import Record
+from schemas.reference import FeeSchedule, Instrument
+from schemas.topics import (
+    ACCOUNTS_INBOX,
+    INBOXES,
+    MARKET_BARS,
+    MARKET_MARKS,
+    MARKET_TICKS,
+    ORDERS_COMMANDS,
+    SIGNALS_INBOX,
+)
+from streams.execution.local import LocalExecution
+from streams.replay.plan import Plan, opening
+from streams.replay.result import WATCHED, Result
+from streams.rooms import all_rooms
+from streams.runtime.local import LocalLog, LocalRoom, LocalSource
+from streams.runtime.schedule import Actor, Step, in_order, settle
+from streams.sources.relay import conflated
+
+CLOCK = "replay"
+
+
+class Backtest:
+    """One replay in process. `result` is complete when `run` returns."""
+
+    def __init__(self, plan: Plan):
+        self.plan = plan
+        self.result = Result()
+        self.log = LocalLog()
+        watched = {topic.name for topic in WATCHED}
+        self.log.tap(lambda topic, record: self.result.take(topic, record) if topic.name in watched else None)
+        venue = PaperVenue(name=plan.venue, rules=PaperRules(seed=plan.seed))
+        actors: list[Actor] = [LocalRoom(room, self.log) for room in all_rooms()]
+        actors += [Relay(self.log), Venue(venue, self.log), Execution(LocalExecution({plan.venue: venue}), self.log)]
+        if plan.provider_id:
+            actors.append(Publishers(plan, self.log))
+        self.actors = [actors[i] for i in in_order([actor.name for actor in actors])]
+        self._venue = venue
+        self._last_tick_us = 0
+
+    def run(self, on_step: Callable[[Step], None] | None = None) -> Result:
+        """Replay the whole plan."""
+        for role, record in opening(self.plan):
+            LocalSource(role, self.log).write(record)
+            inform(self._venue, record)
+        settle(self.actors)
+        for step in self.plan.data_set.steps(self.plan.from_us, self.plan.until_us):
+            self._begin(step)
+            settle(self.actors)
+            if on_step is not None:
+                on_step(step)
+        return self.result
+
+    def _begin(self, step: Step) -> None:
+        if step.time_us > self._last_tick_us:
+            self._last_tick_us = step.time_us
+            tick = ClockTick(event_time_us=step.time_us, clock_id=CLOCK)
+            for inbox in INBOXES:
+                self.log.write(inbox, tick)
+        for record in step.records:
+            self.log.write(MARKET_TICKS, record)
+
+
+def inform(venue: PaperVenue, record: Record) -> None:
+    """Tell the paper venue what it must know of the opening: instruments, fees and cash."""
+    match record:
+        case Instrument() | FeeSchedule():
+            venue.learn(record)
+        case CashMovement():
+            venue.fund(record.account_id, record.movement_id, record.currency, record.amount)
+        case _:
+            pass
+
+
+class Relay:
+    """Marks to accounts."""
+
+    name = "relay"
+
+    def __init__(self, log: LocalLog):
+        self._queue = log.queue(MARKET_MARKS)
+        self._log = log
+
+    def drain(self) -> int:
+        """Relay all marks since the last turn as one batch."""
+        marks = [mark for _, mark in self._queue if isinstance(mark, Mark)]
+        self._queue.clear()
+        batch = conflated(marks)
+        if batch is not None:
+            self._log.write(ACCOUNTS_INBOX, batch)
+        return len(marks)
+
+
+class Venue:
+    """The paper venue looks at new bars."""
+
+    name = "paper_venue"
+
+    def __init__(self, venue: PaperVenue, log: LocalLog):
+        self._venue = venue
+        self._queue = log.queue(MARKET_BARS)
+        self._log = log
+
+    def drain(self) -> int:
+        """Match working orders against all bars since the last turn."""
+        count = len(self._queue)
+        for _ in range(count):
+            _, bar = self._queue.popleft()
+            assert isinstance(bar, Bar)
+            for report in self._venue.on_bar(bar):
+                self._log.write(ACCOUNTS_INBOX, report)
+        return count
+
+
+class Execution:
+    """Commands to the venue."""
+
+    name = "execution"
+
+    def __init__(self, execution: LocalExecution, log: LocalLog):
+        self._execution = execution
+        self._queue = log.queue(ORDERS_COMMANDS)
+        self._log = log
+
+    def drain(self) -> int:
+        """Carry out all commands since the last turn."""
+        count = len(self._queue)
+        for _ in range(count):
+            _, command = self._queue.popleft()
+            outcomes: list[Any] = self._execution.on_command(command)  # type: ignore[arg-type]  # the map lets no other record in
+            for outcome in outcomes:
+                self._log.write(ACCOUNTS_INBOX, outcome)
+        return count
+
+
+class Publishers:
+    """The learner looks at new bars and publishes what it thinks."""
+
+    name = "publishers"
+
+    def __init__(self, plan: Plan, log: LocalLog):
+        from connectors.ai.learner import Learner  # noqa: PLC0415 - river is slow to import, and not always wanted
+
+        self.learner = Learner(provider_id=plan.provider_id)
+        self._queue = log.queue(MARKET_BARS)
+        self._log = log
+
+    def drain(self) -> int:
+        """Learn from all bars since the last turn, and publish."""
+        count = len(self._queue)
+        for _ in range(count):
+            _, bar = self._queue.popleft()
+            assert isinstance(bar, Bar)
+            for signal in self.learner.on_bar(bar):
+                self._log.write(SIGNALS_INBOX, signal)
+        return count
