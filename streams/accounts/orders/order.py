@@ -84,8 +84,7 @@ class Order(Part, frozen=True):
     cumulative: units filled
     paid: sum of quantity times price of the fills
     carried: units filled before a restatement of the whole order, as by a split
-    reserve_price: price at which its open quantity is reserved
-    reserved: cash or margin held for it, in `reserve_currency`
+    unit_reserve: cash or margin held for each open unit, in `reserve_currency`
     """
 
     client_order_id: str
@@ -123,8 +122,7 @@ class Order(Part, frozen=True):
     queries: int = 0
     queried_us: int = 0
     purpose: str = ""
-    reserve_price: Decimal = ZERO
-    reserved: Decimal = ZERO
+    unit_reserve: Decimal = ZERO
     reserve_currency: str = ""
 
     @property

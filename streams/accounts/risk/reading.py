@@ -1,0 +1,73 @@
+"""Reading: what one check saw, against which bound, and what it says."""
+
+from decimal import Decimal
+from typing import NamedTuple
+
+from schemas.risk import CheckOutcome
+from streams.accounts.risk.limits import BY_NAME
+from streams.accounts.risk.view import View
+
+ZERO = Decimal(0)
+
+
+class Reading(NamedTuple):
+    """The outcome of one check, with texts for people and auditors. `code` is empty on pass."""
+
+    outcome: CheckOutcome
+    code: str = ""
+    value: str = ""
+    limit: str = ""
+    inputs: str = ""
+
+
+PASSED = Reading(CheckOutcome.PASS)
+
+
+def passed(value: object = "", limit: object = "", inputs: str = "") -> Reading:
+    """The check has nothing to say against the order."""
+    return Reading(CheckOutcome.PASS, "", text(value), text(limit), inputs)
+
+
+def denied(code: str, value: object = "", limit: object = "", inputs: str = "") -> Reading:
+    """The check denies the order."""
+    return Reading(CheckOutcome.HARD, code, text(value), text(limit), inputs)
+
+
+def text(value: object) -> str:
+    """A value as verdicts show it: decimals without exponent, at most twelve places."""
+    if isinstance(value, Decimal):
+        return f"{value:.12f}".rstrip("0").rstrip(".") if value.is_finite() else str(value)
+    if isinstance(value, float):
+        return f"{value:.9g}"
+    return str(value)
+
+
+def within(view: View, name: str, value: Decimal | None, code: str, inputs: str = "") -> Reading:
+    """Pass up to and including the limit; warn above its soft bound; deny above it, and where either is unknown.
+
+    A limit that is not required and not set bounds nothing.
+    """
+    limit = view.bounds.limit(name)
+    if limit is None:
+        if BY_NAME[name].required:
+            return denied("LIMIT_MISSING", "", name, inputs)
+        return passed("" if value is None else value, "", inputs)
+    bound = limit.value
+    scale = view.bounds.scales.get(name)
+    if scale is not None:
+        bound *= scale
+        inputs = f"{inputs} scale={text(scale)}".lstrip()
+    if value is None:
+        return denied(f"{code}_UNKNOWN", "", bound, inputs)
+    if value > bound:
+        return denied(code, value, bound, inputs)
+    if limit.soft is not None and value > (limit.soft if scale is None else limit.soft * scale):
+        return Reading(CheckOutcome.SOFT, code, text(value), text(limit.soft), inputs)
+    return passed(value, bound, inputs)
+
+
+def unless_shrinking(view: View, reading: Reading) -> Reading:
+    """An order that does not raise the worst position passes a bound on exposure, even one already broken."""
+    if reading.outcome is CheckOutcome.HARD and view.worst_after <= view.worst_before:
+        return reading._replace(outcome=CheckOutcome.SOFT, inputs=f"{reading.inputs} shrinks".lstrip())
+    return reading

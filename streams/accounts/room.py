@@ -1,0 +1,183 @@
+"""The accounts room: one fold for all that can change a decision about money."""
+
+import decimal
+from collections.abc import Collection, Mapping
+from typing import Any, ClassVar
+
+from schemas.control import AccountOpened, CashMovement, ClockTick, KillSwitch, StrategyControl
+from schemas.dead_letter import UnreadableRecord
+from schemas.execution import BrokerCash, BrokerPositions, ExecutionReport, NotSent
+from schemas.intent import ManualOrder, TradeIntent
+from schemas.market import MarkBatch
+from schemas.record import Part, Record
+from schemas.reference import FeeSchedule, Instrument, TradingSession
+from schemas.risk import DiscrepancyResolved, LimitChange
+from schemas.topics import ACCOUNTS_INBOX, Topic
+from streams.accounts import controls, manual, reports, ticks, wishes
+from streams.accounts.account import Account, Condition, Flow, Holding, Profile, Totals
+from streams.accounts.orders.order import Order
+from streams.accounts.shared import KnownMark, Shared, Standing, Switch, Time, fold, pairs_of
+from streams.accounts.turn import Turn
+from streams.runtime.room import EVERYONE, Outcome, Room
+
+PRECISE = decimal.Context(prec=50, rounding=decimal.ROUND_HALF_EVEN)
+"""Products of two wire decimals are exact in it."""
+
+PARTS: tuple[tuple[str, type[Part]], ...] = (
+    ("profile", Profile), ("condition", Condition), ("totals", Totals), ("flow", Flow),
+)  # fmt: skip
+SHARED_PARTS: dict[str, type[Part]] = {
+    "time": Time, "instrument": Instrument, "mark": KnownMark, "fees": FeeSchedule, "calendar": TradingSession,
+    "strategy": Standing, "switch": Switch,
+}  # fmt: skip
+
+
+class Accounts(Room[Account, Shared]):
+    """One Account for each key; one reader of all that can change a decision about its money."""
+
+    name: ClassVar[str] = "accounts"
+    reads: ClassVar[Topic] = ACCOUNTS_INBOX
+    part_types: ClassVar[Mapping[str, type[Part]]] = {**dict(PARTS), "position": Holding, "order": Order}
+    shared_type: ClassVar[type[Part]] = Shared
+    version: ClassVar[int] = 1
+
+    def begin(self, key: str) -> Account:
+        return Account(profile=Profile(account_id=key))
+
+    def begin_shared(self) -> Shared:
+        return Shared()
+
+    def fold_shared(self, shared: Shared, record: Record) -> Outcome[Shared]:
+        """Time, instruments, marks, fees, sessions, strategies and switches, for all accounts at once."""
+        return Outcome(fold(shared, record))
+
+    def fold(self, state: Account, shared: Shared, record: Record) -> Outcome[Account]:
+        """What a record does to one account. Never raises on bad input: it is refused or denied with a code."""
+        turn = Turn(state, shared, record.event_time_us)
+        before = decimal.getcontext()
+        decimal.setcontext(PRECISE)
+        try:
+            _fold(turn, record)
+        finally:
+            decimal.setcontext(before)
+        return Outcome(turn.account, tuple(turn.outputs))
+
+    def interests(self, state: Account) -> Collection[str]:
+        """Everyone's records, its own, and the marks of what it holds, works or watches."""
+        return state.profile.tags
+
+    def touches(self, record: Record) -> Collection[str]:
+        """Whom a broadcast record concerns."""
+        match record:
+            case MarkBatch():
+                return [f"i:{mark.instrument_id}" for mark in record.marks]
+            case ClockTick() | KillSwitch() | Instrument() | UnreadableRecord():
+                return (EVERYONE,)
+            case StrategyControl():
+                return (f"a:{record.account_id}",)
+            case _:
+                return ()
+
+    def parts(self, state: Account) -> Mapping[str, Part]:
+        """The account in parts: what changes together is written together."""
+        named: dict[str, Part] = {name: getattr(state, name) for name, _ in PARTS}
+        named.update((f"position:{name}", holding) for name, holding in state.holdings.items())
+        named.update((f"order:{name}", order) for name, order in state.orders.items())
+        named.update((f"order:{name}", order) for name, order in state.ended.items())
+        return named
+
+    def assemble(self, key: str, parts: Mapping[str, Part]) -> Account:
+        """The account from its parts."""
+        holdings: dict[str, Holding] = {}
+        orders: dict[str, Order] = {}
+        ended: dict[str, Order] = {}
+        for name in sorted(parts):
+            part = parts[name]
+            if isinstance(part, Holding):
+                holdings[part.instrument_id] = part
+            elif isinstance(part, Order):
+                (ended if part.ended else orders)[part.client_order_id] = part
+        profile = parts.get("profile", Profile(account_id=key))
+        condition, totals = parts.get("condition", Condition()), parts.get("totals", Totals())
+        flow = parts.get("flow", Flow())
+        assert isinstance(profile, Profile), "the part `profile` is a Profile"
+        assert isinstance(condition, Condition), "the part `condition` is a Condition"
+        assert isinstance(totals, Totals), "the part `totals` is a Totals"
+        assert isinstance(flow, Flow), "the part `flow` is a Flow"
+        return Account(profile, condition, totals, flow, holdings, orders, ended)
+
+    def shared_parts(self, shared: Shared) -> Mapping[str, Part]:
+        """The shared state in parts: a mark changes often, an instrument hardly ever."""
+        named: dict[str, Part] = {"time": shared.time}
+        for kind, members in _members(shared):
+            named.update((f"{kind}:{name}", part) for name, part in members.items())
+        return named
+
+    def assemble_shared(self, parts: Mapping[str, Part]) -> Shared:
+        """The shared state from its parts."""
+        by_kind: dict[str, dict[str, Any]] = {kind: {} for kind in SHARED_PARTS}
+        for name in sorted(parts):
+            kind, _, member = name.partition(":")
+            by_kind[kind][member] = parts[name]
+        instruments = by_kind["instrument"]
+        return Shared(
+            time=by_kind["time"].get("", Time()), instruments=instruments, marks=by_kind["mark"], fees=by_kind["fees"],
+            calendars=by_kind["calendar"], strategies=by_kind["strategy"], switches=by_kind["switch"],
+            pairs=pairs_of(instruments.values()),
+        )  # fmt: skip
+
+    def shared_part_types(self) -> Mapping[str, type[Part]]:
+        """Type of every part of the shared state by its kind."""
+        return SHARED_PARTS
+
+
+def _members(shared: Shared) -> tuple[tuple[str, Mapping[str, Part]], ...]:
+    return (
+        ("instrument", shared.instruments), ("mark", shared.marks), ("fees", shared.fees),
+        ("calendar", shared.calendars), ("strategy", shared.strategies), ("switch", shared.switches),
+    )  # fmt: skip
+
+
+def _fold(turn: Turn, record: Record) -> None:
+    match record:
+        case MarkBatch():
+            ticks.marks(turn, record)
+        case ClockTick():
+            if record.event_time_us == turn.shared.time.now_us:
+                ticks.tick(turn)
+        case TradeIntent():
+            wishes.wish(turn, record)
+        case ExecutionReport():
+            reports.report(turn, record)
+        case NotSent():
+            reports.not_sent(turn, record)
+        case ManualOrder():
+            manual.manual(turn, record)
+        case KillSwitch():
+            controls.kill(turn, record)
+        case StrategyControl():
+            controls.control_strategy(turn, record)
+        case Instrument():
+            turn.retag()
+        case _:
+            _control(turn, record)
+
+
+def _control(turn: Turn, record: Record) -> None:
+    match record:
+        case AccountOpened():
+            controls.open_account(turn, record)
+        case CashMovement():
+            controls.move_cash(turn, record)
+        case LimitChange():
+            controls.change_limits(turn, record)
+        case BrokerPositions():
+            controls.reconcile_positions(turn, record)
+        case BrokerCash():
+            controls.reconcile_cash(turn, record)
+        case DiscrepancyResolved():
+            controls.resolve(turn, record)
+        case UnreadableRecord():
+            controls.unreadable(turn, record)
+        case _:
+            return

@@ -1,0 +1,204 @@
+"""What time and marks do to an account: values, days, losses, questions to the broker, and what was waiting."""
+
+from decimal import Decimal
+
+from msgspec.structs import replace
+
+from schemas.control import TradingState
+from schemas.market import MarkBatch
+from schemas.order import OrderStatus, QueryOrder
+from schemas.risk import RiskEventKind
+from schemas.scalars import DAY_US, SECOND_US
+from streams.accounts.controls import apply_limits
+from streams.accounts.emergency import close_positions
+from streams.accounts.orders.order import Order
+from streams.accounts.risk.bounds import Bounds
+from streams.accounts.shared import WINDOW_US
+from streams.accounts.snapshot import say_snapshot
+from streams.accounts.turn import Turn
+from streams.accounts.wishes import order_id
+
+ZERO = Decimal(0)
+
+SNAPSHOT_US = SECOND_US
+"""While marks move, an account tells how it stands once in this time."""
+
+ENDED_KEPT_US = 7 * DAY_US
+"""How long an ended order is remembered."""
+
+QUERY_FIRST_US = 5 * SECOND_US
+QUERY_LAST_US = 60 * SECOND_US
+"""First and longest time between questions about an order that the broker has not answered."""
+
+PATIENCE_US = 30 * SECOND_US
+"""How long an order or request may wait for the broker's first word before it is asked."""
+
+
+def tick(turn: Turn) -> None:
+    """The clock moved on."""
+    account = turn.account
+    profile = account.profile
+    if not profile.opened:
+        return
+    now_us = turn.shared.time.now_us
+    if profile.waiting and profile.waiting[0].effective_at_us <= now_us:
+        _put_into_force(turn)
+    roll(turn)
+    if account.flow.intents or account.flow.prints:
+        _sweep(turn)
+    if account.orders or account.ended:
+        _ask(turn)
+    if turn.shared.switches and account.holdings:
+        close_positions(turn)
+    if turn.account.totals.marked_us < turn.shared.time.before_us or not turn.shared.time.before_us:
+        turn.measure()
+        watch_losses(turn)
+        say_snapshot(turn)
+
+
+def marks(turn: Turn, batch: MarkBatch) -> None:
+    """New marks of instruments that the account holds, works or watches."""
+    account, shared = turn.account, turn.shared
+    if not account.profile.opened:
+        return
+    moved = False
+    for mark in batch.marks:
+        name = mark.instrument_id
+        known = shared.marks.get(name)
+        if known is None or known.at_us != mark.event_time_us:
+            continue
+        holding = turn.account.holdings.get(name)
+        if holding is None or holding.mark_us == known.at_us:
+            continue
+        instrument = shared.instruments.get(name)
+        if instrument is None:
+            continue
+        valued = turn.put_holding(holding, instrument)
+        moved = True
+        if valued.net.quantity:
+            turn.say_position(valued, instrument)
+    if not moved and not any(mark.instrument_id in shared.pairs.values() for mark in batch.marks):
+        return
+    roll(turn)
+    before = turn.account.totals.equity
+    turn.measure()
+    watch_losses(turn)
+    totals = turn.account.totals
+    if totals.equity != before:
+        since = batch.event_time_us - totals.snapshot_us
+        if since >= SNAPSHOT_US or since == 0:
+            turn.change(totals=replace(totals, marked_us=turn.now_us))
+            say_snapshot(turn)
+
+
+def roll(turn: Turn) -> None:
+    """Begin a new day or a new loss window, with the equity as last known."""
+    totals = turn.account.totals
+    now_us = turn.now_us
+    day = now_us // DAY_US
+    if day != totals.day:
+        totals = replace(totals, day=day, day_equity=totals.equity)
+        turn.change(totals=totals)
+        _release_day(turn)
+    if now_us - totals.window_us >= WINDOW_US:
+        before = totals.window_equity if totals.window_us else None
+        turn.change(totals=replace(totals, window_us=now_us, window_equity=totals.equity, before_equity=before))
+
+
+def _release_day(turn: Turn) -> None:
+    condition = turn.account.condition
+    if "daily_loss" in condition.own:
+        own = {name: state for name, state in condition.own.items() if name != "daily_loss"}
+        turn.change(condition=replace(condition, own=own))
+        turn.say_risk(RiskEventKind.TRADING_STATE, "DAY_BEGAN", state=TradingState.ACTIVE)
+
+
+def watch_losses(turn: Turn) -> None:
+    """Hold the account back where a loss went beyond its limit: for the day, or until a person resumes."""
+    account = turn.account
+    totals, equity = account.totals, account.totals.equity
+    if equity is None:
+        return
+    bounds = Bounds(account.profile.limits)
+    begun = totals.day_equity
+    if begun is not None and equity < begun and begun > 0:
+        _hold(turn, "daily_loss", (begun - equity) / begun, bounds.value("daily_loss_max"))
+    if equity < totals.peak and totals.peak > 0:
+        _hold(turn, "drawdown", (totals.peak - equity) / totals.peak, bounds.value("drawdown_max"))
+    begun = totals.before_equity if totals.before_equity is not None else totals.window_equity
+    if begun is not None and equity < begun and begun > 0:
+        _hold(turn, "loss_velocity", (begun - equity) / begun, bounds.value("loss_velocity_max"))
+
+
+def _hold(turn: Turn, name: str, value: Decimal, bound: Decimal | None) -> None:
+    condition = turn.account.condition
+    if bound is None or value <= bound or name in condition.own:
+        return
+    turn.change(condition=replace(condition, own={**condition.own, name: TradingState.REDUCING}))
+    turn.say_risk(
+        RiskEventKind.TRADING_STATE, name.upper(), state=TradingState.REDUCING, value=f"{value:.6f}", limit=str(bound)
+    )
+
+
+def _put_into_force(turn: Turn) -> None:
+    profile = turn.account.profile
+    now_us = turn.shared.time.now_us
+    due = [change for change in profile.waiting if change.effective_at_us <= now_us]
+    turn.change(profile=replace(profile, waiting=profile.waiting[len(due) :]))
+    for change in due:
+        apply_limits(turn, change)
+
+
+def _sweep(turn: Turn) -> None:
+    """Forget wishes that can no longer come, fingerprints older than a day, and latches that ended."""
+    flow, now_us = turn.account.flow, turn.now_us
+    intents = {name: until for name, until in flow.intents.items() if until >= now_us}
+    prints = {name: at for name, at in flow.prints.items() if now_us - at < DAY_US}
+    if len(intents) != len(flow.intents) or len(prints) != len(flow.prints):
+        turn.change(flow=replace(flow, intents=intents, prints=prints))
+    condition = turn.account.condition
+    if any(one.until_us and one.until_us <= now_us for one in condition.latches.values()):
+        latches = {key: one for key, one in condition.latches.items() if not one.until_us or one.until_us > now_us}
+        turn.change(condition=replace(condition, latches=latches))
+
+
+def _ask(turn: Turn) -> None:
+    """Query orders whose outcome is unknown, and those whose first word is late; forget orders ended long ago."""
+    account, now_us = turn.account, turn.now_us
+    for name in sorted(account.orders):
+        order = account.orders[name]
+        if _due(order, now_us):
+            _query(turn, order)
+    old = [name for name, order in account.ended.items() if now_us - order.updated_us > ENDED_KEPT_US]
+    if old:
+        ended = {name: order for name, order in account.ended.items() if name not in old}
+        turn.change(ended=ended)
+
+
+def _due(order: Order, now_us: int) -> bool:
+    wait = min(QUERY_LAST_US, QUERY_FIRST_US << min(order.queries, 6))
+    if order.shown is OrderStatus.UNKNOWN:
+        return now_us - max(order.queried_us, order.updated_us if not order.queries else 0) >= wait
+    late = order.shown is OrderStatus.PENDING_NEW and now_us - order.created_us >= PATIENCE_US
+    late = late or any(now_us - request.sent_us >= PATIENCE_US for request in order.requests)
+    return late and now_us - order.queried_us >= wait
+
+
+def _query(turn: Turn, order: Order) -> None:
+    profile = turn.account.profile
+    asked = replace(order, queries=order.queries + 1, queried_us=turn.now_us)
+    turn.put_order(asked)
+    turn.say(
+        QueryOrder(
+            event_time_us=turn.at_us,
+            request_id=order_id(profile.account_id, order.client_order_id, f"query:{asked.queries}"),
+            client_order_id=order.ids[-1] if order.ids else order.client_order_id,
+            broker_order_id=order.broker_order_id,
+            account_id=profile.account_id,
+            venue=order.venue or profile.venue,
+            mode=profile.mode,
+            instrument_id=order.instrument_id,
+            symbol=order.symbol,
+            attempt=asked.queries,
+        )
+    )

@@ -1,0 +1,216 @@
+"""From a wish to an order: sizing, the gate, and what goes out."""
+
+from decimal import Decimal
+
+from msgspec.structs import replace
+
+from schemas.ids import short_id
+from schemas.intent import TradeIntent
+from schemas.order import OrderType, Side, SubmitOrder
+from schemas.reference import Instrument
+from schemas.risk import CheckOutcome, CheckResult, RiskVerdict
+from schemas.scalars import SECOND_US
+from streams.accounts.orders.order import Order, order_of
+from streams.accounts.risk.bounds import Bounds
+from streams.accounts.risk.checks import evaluate
+from streams.accounts.risk.flow import counted, fingerprint
+from streams.accounts.risk.reading import text
+from streams.accounts.risk.sizing import Money, Sized, rounded_to_lot, size
+from streams.accounts.risk.view import Proposal, View
+from streams.accounts.turn import Turn
+from streams.accounts.valuation import conversion
+
+ZERO = Decimal(0)
+
+NO_CHANGE = "NO_CHANGE"
+"""Code of the verdict on a wish that is fulfilled already: not a denial, and no order."""
+
+SEND_WITHIN_S = Decimal(5)
+"""Time in which an approved order must leave, where no limit says otherwise."""
+
+SIZING_VERSION = 1
+
+
+def order_id(account_id: str, cause: str, leg: str = "") -> str:
+    """The client order id: a pure function of its cause, 29 characters that every broker takes."""
+    return f"ql-{short_id(account_id, cause, leg)}"
+
+
+def wish(turn: Turn, intent: TradeIntent) -> None:
+    """Answer one wish with a verdict, and with an order where it is approved. The same wish twice is one."""
+    if intent.intent_id in turn.account.flow.intents:
+        return
+    turn.note_intent(intent.intent_id, intent.valid_until_us)
+    instrument = turn.instrument(intent.instrument_id)
+    sized = Sized(ZERO, "INSTRUMENT_UNKNOWN", intent.instrument_id)
+    quantity = ZERO
+    if instrument is not None:
+        sized = _size(turn, intent, instrument)
+        quantity = _change(turn, intent, instrument, sized)
+    proposal = _proposal(turn, intent, quantity, sized)
+    if not quantity:
+        _refuse_unsized(turn, proposal, sized)
+        return
+    view = View(turn.account, turn.shared, proposal, turn.now_us)
+    sizing = CheckResult("sizing", SIZING_VERSION, CheckOutcome.PASS, "", text(sized.target), "", sized.note)
+    send_if_approved(turn, view, [sizing])
+
+
+def _size(turn: Turn, intent: TradeIntent, instrument: Instrument) -> Sized:
+    profile, shared = turn.account.profile, turn.shared
+    mark = shared.marks.get(intent.instrument_id)
+    money = Money(
+        equity=turn.account.totals.equity,
+        price=None if mark is None else mark.last,
+        rate=conversion(shared, instrument.settlement_currency, profile.base_currency),
+        fees=shared.fees.get(profile.venue),
+        margin=profile.margin,
+        method=profile.sizing,
+    )
+    bounds = Bounds(profile.limits, intent.strategy_id, intent.instrument_id, intent.provider_id or "", profile.venue)
+    return size(intent, instrument, money, bounds)
+
+
+def _change(turn: Turn, intent: TradeIntent, instrument: Instrument, sized: Sized) -> Decimal:
+    """Signed units to trade so that the strategy's own position becomes the target; zero where it is near enough."""
+    if sized.code:
+        return ZERO
+    holding = turn.holding(intent.instrument_id)
+    own = holding.owners.get(intent.strategy_id)
+    held = ZERO if own is None else own.quantity
+    working = sum(
+        (
+            order.signed * order.open_quantity
+            for order in turn.account.orders.values()
+            if order.strategy_id == intent.strategy_id and order.instrument_id == intent.instrument_id
+        ),
+        ZERO,
+    )
+    change = sized.target - held - working
+    bounds = Bounds(turn.account.profile.limits, intent.strategy_id, intent.instrument_id)
+    least = bounds.value("rebalance_min")
+    stands = held + working
+    same_side = bool(sized.target) and bool(stands) and (sized.target > 0) == (stands > 0)
+    if not change or (same_side and least is not None and abs(change) < least * abs(stands)):
+        return ZERO
+    sign = 1 if change > 0 else -1
+    return sign * rounded_to_lot(abs(change), instrument.lot_size)
+
+
+def _proposal(turn: Turn, intent: TradeIntent, quantity: Decimal, sized: Sized) -> Proposal:
+    return Proposal(
+        client_order_id=order_id(turn.account.profile.account_id, intent.intent_id) if quantity else "",
+        cause=intent.intent_id,
+        instrument_id=intent.instrument_id,
+        side=Side.BUY if quantity >= 0 else Side.SELL,
+        quantity=abs(quantity),
+        made_us=intent.event_time_us,
+        valid_until_us=intent.valid_until_us,
+        order_type=intent.order_type,
+        time_in_force=intent.time_in_force,
+        limit_price=intent.limit_price,
+        stop_price=intent.stop_price if intent.order_type in (OrderType.STOP, OrderType.STOP_LIMIT) else None,
+        strategy_id=intent.strategy_id,
+        provider_id=intent.provider_id or "",
+        signal_id=intent.signal_id or "",
+        reference_price=intent.reference_price,
+    )
+
+
+def _refuse_unsized(turn: Turn, proposal: Proposal, sized: Sized) -> None:
+    outcome = CheckOutcome.HARD if sized.code else CheckOutcome.PASS
+    check = CheckResult("sizing", SIZING_VERSION, outcome, sized.code, text(sized.target), "", sized.note)
+    say_verdict(turn, proposal, False, sized.code or NO_CHANGE, [check], None)
+
+
+def send_if_approved(turn: Turn, view: View, before: list[CheckResult]) -> Order | None:
+    """Evaluate every check; say the verdict, and where nothing denies, the command and the order's first event."""
+    results = evaluate(view)
+    proposal = view.proposal
+    code = results[0].code if results[0].outcome is CheckOutcome.HARD else ""
+    say_verdict(turn, proposal, not code, code, before + results if not code else results + before, view.price)
+    if code:
+        return None
+    command = _command(turn, view)
+    order = replace(
+        order_of(command),
+        purpose=proposal.purpose,
+        unit_reserve=view.unit_reserve or ZERO,
+        reserve_currency="" if view.instrument is None else view.instrument.settlement_currency,
+    )
+    note_sent(turn, proposal)
+    turn.put_order(order)
+    turn.say(command)
+    turn.say_order(order, "SUBMIT", None)
+    return order
+
+
+def note_sent(turn: Turn, proposal: Proposal) -> None:
+    """Count a message that goes out, and remember what it looked like."""
+    flow = counted(
+        turn.account.flow, turn.account.profile.venue, proposal.strategy_id, turn.now_us, proposal.replaces is None
+    )
+    prints = {**flow.prints, fingerprint(proposal): turn.now_us}
+    turn.change(flow=replace(flow, prints=prints))
+
+
+def _command(turn: Turn, view: View) -> SubmitOrder:
+    proposal, profile, instrument = view.proposal, turn.account.profile, view.instrument
+    assert instrument is not None, "an unknown instrument is denied"
+    within = view.bounds.value("send_within") or SEND_WITHIN_S
+    return SubmitOrder(
+        event_time_us=turn.at_us,
+        client_order_id=proposal.client_order_id,
+        account_id=profile.account_id,
+        venue=profile.venue,
+        mode=profile.mode,
+        instrument_id=proposal.instrument_id,
+        symbol=instrument.symbol,
+        side=_side(view),
+        order_type=proposal.order_type,
+        quantity=proposal.quantity,
+        time_in_force=proposal.time_in_force,
+        submit_before_us=min(proposal.valid_until_us, turn.now_us + int(within * SECOND_US)),
+        limit_price=proposal.limit_price,
+        stop_price=proposal.stop_price,
+        trail_offset=proposal.trail_offset,
+        expire_at_us=proposal.expire_at_us,
+        reduce_only=proposal.reduce_only,
+        post_only=proposal.post_only,
+        strategy_id=proposal.strategy_id,
+        provider_id=proposal.provider_id,
+        signal_id=proposal.signal_id,
+        intent_id=proposal.cause,
+        reference_price=proposal.reference_price if proposal.reference_price is not None else view.price,
+    )
+
+
+def _side(view: View) -> Side:
+    """A sale that leaves a short position is marked as a short sale (Reg SHO 200(g))."""
+    if view.buying:
+        return Side.BUY
+    return Side.SELL if view.sells + view.quantity <= view.held else Side.SELL_SHORT
+
+
+def say_verdict(
+    turn: Turn, proposal: Proposal, approved: bool, code: str, checks: list[CheckResult], price: Decimal | None
+) -> None:
+    """Tell the gate's answer."""
+    turn.say(
+        RiskVerdict(
+            event_time_us=turn.at_us,
+            account_id=turn.account.profile.account_id,
+            intent_id=proposal.cause,
+            client_order_id=proposal.client_order_id,
+            instrument_id=proposal.instrument_id,
+            strategy_id=proposal.strategy_id,
+            approved=approved,
+            quantity=proposal.quantity,
+            code=code,
+            checks=checks,
+            side=proposal.side if proposal.quantity else None,
+            price=price,
+            provider_id=proposal.provider_id,
+            signal_id=proposal.signal_id,
+        )
+    )

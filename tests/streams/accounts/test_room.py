@@ -1,0 +1,95 @@
+"""The accounts room from a wish to a position: one history, folded by hand."""
+
+from decimal import Decimal as D
+
+from schemas.control import KillVerb
+from schemas.execution import Fill, NotSent, NotSentReason
+from schemas.order import CancelOrder, ExecType, OrderEvent, OrderStatus, SubmitOrder
+from schemas.position import PositionState
+from schemas.risk import RiskSnapshot
+from tests.builders import DAY, NOON, kill, mark, tick, wish
+from tests.streams.accounts.desk import Desk, answer, deposit, desk, filled
+
+
+def test_a_wish_becomes_a_verdict_and_an_order_and_a_fill_becomes_a_position() -> None:
+    it = desk()
+    it.tell(wish())
+    assert (it.verdict.approved, it.verdict.code, it.verdict.quantity) == (True, "", D(200))
+    assert [type(one) for one in it.last[1:]] == [SubmitOrder, OrderEvent]
+    it.fill(it.order, 200, "50.10", fee=2)
+    assert [type(one) for one in it.last] == [OrderEvent, Fill, PositionState, RiskSnapshot]
+    assert it.account.holdings["WTI"].net.quantity == 200
+    assert it.account.totals.cash["USD"] == D("89978")
+    assert it.account.totals.equity == D("99978")
+    it.check_codec()
+
+
+def test_a_wish_seen_twice_is_answered_once() -> None:
+    it = desk()
+    it.tell(wish())
+    before = it.account
+    assert it.tell(wish()) == []
+    assert it.account is before
+
+
+def test_a_fill_seen_twice_moves_the_position_once() -> None:
+    it = desk()
+    it.tell(wish())
+    report = filled(it.order, 200, 50)
+    it.tell(report)
+    before = it.account
+    assert it.tell(report) == []
+    assert it.account is before
+
+
+def test_a_deposit_seen_twice_is_money_once() -> None:
+    it = desk(cash=1000)
+    it.tell(deposit(500), deposit(500))
+    assert it.account.totals.cash["USD"] == 1500
+
+
+def test_an_order_holds_money_until_it_is_filled_cancelled_rejected_or_not_sent() -> None:
+    for end in ("fill", ExecType.REJECTED, ExecType.CANCELED, ExecType.EXPIRED, "not sent"):
+        it = desk()
+        it.tell(wish())
+        order = it.order
+        assert it.account.totals.reserved["USD"] > 0
+        if end == "fill":
+            it.fill(order, order.quantity, 50)
+        elif end == "not sent":
+            it.tell(NotSent(event_time_us=NOON, account_id="A", client_order_id=order.client_order_id,
+                            reason=NotSentReason.LATE))  # fmt: skip
+        else:
+            it.tell(answer(order, ExecType(end)))
+        assert it.account.totals.reserved["USD"] == 0
+        assert it.account.orders == {}
+
+
+def test_a_halt_cancels_what_works_and_denies_what_comes() -> None:
+    it = desk()
+    it.tell(wish(), kill(KillVerb.HALT))
+    assert [one.client_order_id for one in it.now(CancelOrder)] == [it.order.client_order_id]
+    it.tell(wish("i2"))
+    assert it.verdict.code in ("NO_CHANGE", "TRADING_HALTED")
+
+
+def test_equity_follows_the_marks_and_a_snapshot_tells_it() -> None:
+    it = desk()
+    it.tell(wish())
+    it.fill(it.order, 200, 50)
+    it.tell(tick(NOON + DAY), mark(60, at_us=NOON + DAY))
+    assert it.now(RiskSnapshot)[0].equity == 102_000
+    assert it.now(PositionState)[0].unrealised_pnl == 2000
+
+
+def test_an_account_without_limits_denies_everything() -> None:
+    it = Desk()
+    it.tell(tick(), wish())
+    assert it.verdict.code == "INSTRUMENT_UNKNOWN"
+    assert not it.of(SubmitOrder)
+
+
+def test_the_order_event_tells_the_first_status() -> None:
+    it = desk()
+    it.tell(wish())
+    assert it.of(OrderEvent)[0].status is OrderStatus.PENDING_NEW
