@@ -19,6 +19,7 @@ from connectors.protocols import Broker, ClientIdUnique
 from schemas.execution import ExecutionReport
 from schemas.order import ExecType, OrderStatus
 from tests.connectors.brokers.orders import ask, bar, buy, cancel, change, limit, sell, teapots
+from tests.venue.stage import alpaca_on_stage
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +42,20 @@ async def paper() -> AsyncIterator[Stage]:
     yield Stage(broker, trades_at)
 
 
-STAGES: dict[str, Callable[[], AbstractAsyncContextManager[Stage]]] = {"paper": paper}
+@asynccontextmanager
+async def alpaca() -> AsyncIterator[Stage]:
+    async with alpaca_on_stage() as (broker, trades_at):
+        yield Stage(broker, trades_at)
 
 
-@pytest.fixture(params=sorted(STAGES))
+STAGES: dict[str, Callable[[], AbstractAsyncContextManager[Stage]]] = {"alpaca": alpaca, "paper": paper}
+SERVED = frozenset({"alpaca"})
+"""Brokers whose venue is a server of its own."""
+
+
+@pytest.fixture(
+    params=[pytest.param(name, marks=[pytest.mark.servers] if name in SERVED else []) for name in sorted(STAGES)]
+)
 def stage(request: pytest.FixtureRequest) -> Callable[[], AbstractAsyncContextManager[Stage]]:
     return STAGES[request.param]
 

@@ -1,0 +1,69 @@
+"""Keys of an account: read from the environment or from files, and shown to nobody."""
+
+import os
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+KEY_VARIABLE = "APCA_API_KEY_ID"
+SECRET_VARIABLE = "APCA_API_SECRET_KEY"  # noqa: S105 - the name of a variable, not what is in it
+
+
+class CredentialsUnusable(Exception):
+    """The keys could not be had; the message says where they were looked for, never what was found."""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Credentials:
+    """A key and its secret. Its text shows neither."""
+
+    key: str
+    secret: str
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str] | None = None, prefix: str = "") -> "Credentials":
+        """Keys in variables of Alpaca's own names, with a prefix where there are several accounts.
+
+        Raises CredentialsUnusable.
+        """
+        variables = os.environ if environ is None else environ
+        names = (prefix + KEY_VARIABLE, prefix + SECRET_VARIABLE)
+        missing = [name for name in names if not variables.get(name, "").strip()]
+        if missing:
+            raise CredentialsUnusable(f"no value in the environment for {' and '.join(missing)}; set it, or use files")
+        return cls(variables[names[0]].strip(), variables[names[1]].strip())
+
+    @classmethod
+    def from_files(cls, key_file: Path, secret_file: Path) -> "Credentials":
+        """Keys in two files, as container platforms mount them; the secret's may be read by its owner (and group) only.
+
+        Raises CredentialsUnusable.
+        """
+        if stat.S_IMODE(_status(secret_file).st_mode) & stat.S_IRWXO:
+            raise CredentialsUnusable(f"everybody may read {secret_file}; take the right away (chmod o-rwx)")
+        return cls(_text(key_file), _text(secret_file))
+
+    def headers(self) -> dict[str, str]:
+        """What a request carries to prove who asks."""
+        return {"APCA-API-KEY-ID": self.key, "APCA-API-SECRET-KEY": self.secret}
+
+    def __repr__(self) -> str:
+        return "Credentials(key=***, secret=***)"
+
+
+def _status(file: Path) -> os.stat_result:
+    try:
+        return file.stat()
+    except OSError as error:
+        raise CredentialsUnusable(f"{file} cannot be read: {error.strerror}; name a file that can") from error
+
+
+def _text(file: Path) -> str:
+    try:
+        text = file.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise CredentialsUnusable(f"{file} cannot be read as text; name a file that can") from error
+    if not text or len(text.split()) != 1:
+        raise CredentialsUnusable(f"{file} does not hold one word; put the key there and nothing else")
+    return text

@@ -1,0 +1,47 @@
+"""Alpaca's broker on the well-behaved venue: for the contract that all brokers keep, and for tests of its own."""
+
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from connectors.brokers.alpaca import AlpacaAccount, AlpacaBroker, Credentials, Endpoint, Manners
+from schemas.control import Mode
+from tests.connectors.brokers.orders import teapots
+from tests.venue.orders import Json
+from tests.venue.process import ALICE, Venue, venue
+
+MODES = frozenset({Mode.REPLAY, Mode.PAPER})
+HASTY = Manners(connect_s=2, answer_s=2, audit_s=0.5, statuses_every=1, reconnects_max=20, reconnect_s_max=0.5)
+"""Patience for tests: what takes seconds in earnest takes tenths of them here."""
+
+
+def endpoint_of(at: Venue) -> Endpoint:
+    return Endpoint(at.url, at.stream_url, MODES)
+
+
+def account_of(account: Json = ALICE, account_id: str = "alice") -> AlpacaAccount:
+    return AlpacaAccount(account_id, account["number"], Credentials(account["key"], account["secret"]))
+
+
+def alpaca_at(at: Venue, *, manners: Manners = HASTY, since: str = "") -> AlpacaBroker:
+    """A broker for alice at this venue."""
+    instruments = [teapots(venue="ALPACA")]
+    return AlpacaBroker(
+        endpoint_of(at), [account_of()], instruments, manners=manners, since={"alice": since} if since else None
+    )
+
+
+@asynccontextmanager
+async def alpaca_on_stage() -> AsyncIterator[tuple[AlpacaBroker, Callable[[int, str], Awaitable[None]]]]:
+    """The broker, and what makes its market trade teapots at a price."""
+    with tempfile.TemporaryDirectory() as folder, venue(Path(folder) / "venue") as at:
+        broker = alpaca_at(at)
+
+        async def trades_at(_number: int, price: str) -> None:
+            at.price("TPT", price)
+
+        try:
+            yield broker, trades_at
+        finally:
+            await broker.close()
