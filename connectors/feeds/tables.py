@@ -76,6 +76,7 @@ class ColumnMapping(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     interval_us: length of a bar, microseconds
     price_exponent: prices are kept as integers times ten to this power
     size_exponent: sizes likewise
+    rounds: what is finer than the exponents is rounded (half even) instead of being a problem
     price_unit: what one unit of a price in the file is worth, e.g. 0.0001 where prices are written times 10,000
     where: keep only rows whose named columns have these texts
     """
@@ -92,6 +93,7 @@ class ColumnMapping(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     interval_us: int = 0
     price_exponent: int = -2
     size_exponent: int = 0
+    rounds: bool = False
     price_unit: str = "1"
     where: dict[str, str] = {}
 
@@ -115,8 +117,8 @@ _FIELDS: dict[Shape, tuple[tuple[str, ...], tuple[str, ...]]] = {
 def read_table(path: Path, mapping: ColumnMapping, instrument_id: str, feed_id: str) -> Table:
     """Read a whole file. Raises BadDataSet where the file cannot be opened or lacks a mapped column."""
     prices, sizes = _fields(mapping)
-    price_scale = _Scale(Decimal(mapping.price_unit), mapping.price_exponent)
-    size_scale = _Scale(Decimal(1), mapping.size_exponent)
+    price_scale = _Scale(Decimal(mapping.price_unit), mapping.price_exponent, mapping.rounds)
+    size_scale = _Scale(Decimal(1), mapping.size_exponent, mapping.rounds)
     scales = [price_scale] * len(prices) + [size_scale] * len(sizes)
     clock = _Clock(mapping)
     kept: list[list[int]] = [[] for _ in range(len(scales) + 1)]
@@ -215,11 +217,12 @@ class _Unusable(Exception):
 
 
 class _Scale:
-    """Turns decimal text into an integer times ten to an exponent, exactly or not at all."""
+    """Turns decimal text into an integer times ten to an exponent: exactly, or rounded where that is asked for."""
 
-    def __init__(self, unit: Decimal, exponent: int) -> None:
+    def __init__(self, unit: Decimal, exponent: int, rounds: bool) -> None:
         self._unit = unit
         self._exponent = exponent
+        self._rounds = rounds
 
     def integer(self, text: str) -> int:
         """Raises _Unusable for what is missing, no finite number, or finer than the exponent can hold."""
@@ -228,10 +231,10 @@ class _Scale:
             raise _Unusable(Problem.MISSING, "a value is missing")
         try:
             number = (Decimal(text) * self._unit).scaleb(-self._exponent)
-            integer = int(number)
+            integer = int(number.to_integral_value()) if self._rounds else int(number)
         except (InvalidOperation, ValueError, OverflowError) as error:
             raise _Unusable(Problem.UNPARSABLE, f"{text[:40]!r} is not a finite number") from error
-        if integer != number:
+        if integer != number and not self._rounds:
             raise _Unusable(Problem.UNPARSABLE, f"{text[:40]!r} has more decimals than 10^{self._exponent} can hold")
         if not -_INT64 <= integer < _INT64:
             raise _Unusable(Problem.ABSURD, f"{text[:40]!r} is too large")

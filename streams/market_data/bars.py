@@ -89,7 +89,9 @@ def fold_bars(
         unmarked_low=header.unmarked_low,
         unmarked_high=header.unmarked_high,
         last=header.last,
+        last_us=header.last_us,
         suspect=header.suspect,
+        doubts=header.doubts,
     )
     all_series = market.series if series is before else {**market.series, key: series}
     return Market(header=header, series=all_series, forming=market.forming)

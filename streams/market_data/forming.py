@@ -17,7 +17,7 @@ from schemas.market import Bar, BarKind, MarketStatus
 from schemas.record import Record
 from schemas.reference import Instrument
 from streams.market_data.bars import Reading, Row, admit
-from streams.market_data.rules.quality import Cause, price_of, ticks_of
+from streams.market_data.rules.quality import Cause, price_of
 from streams.market_data.state import Calendar, Forming, Market, Series
 
 Integers = npt.NDArray[np.int64]
@@ -141,13 +141,8 @@ def _closed(
     series = market.series.get(key) or Series()
     if forming.end_us <= series.end_us:
         return market
-    reading = Reading(
-        instrument,
-        calendar,
-        instrument.tick_bar_us,
-        forming.exponent,
-        ticks_of(instrument, forming.exponent),
-    )
+    # the ticks were held to the tick size themselves, and the middle of two need not be on it
+    reading = Reading(instrument, calendar, instrument.tick_bar_us, forming.exponent, tick=1)
     row = Row(
         cause._replace(event_time_us=forming.end_us),
         (forming.open, forming.high, forming.low, forming.close),

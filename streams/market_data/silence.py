@@ -35,8 +35,8 @@ def fold_heartbeat(
         status, reason = MarketStatus.CLOSED, f"{instrument.calendar} is closed"
     elif header.cursors and all(cursor.stale for cursor in header.cursors.values()):
         status, reason = MarketStatus.STALE, "every stream is silent"
-    elif status is MarketStatus.CLOSED:
-        status, reason = MarketStatus.OPEN, f"{instrument.calendar} is open"
+    elif status in (MarketStatus.CLOSED, MarketStatus.STALE):
+        status, reason = MarketStatus.OPEN, "the market is open and told"
     if status is header.status:
         return market
     newest = max(market.series.values(), key=lambda series: series.end_us, default=_NO_SERIES)

@@ -83,8 +83,8 @@ class Header(Part, frozen=True):
     status: as last said
     mark_us: time of the newest mark
     unmarked_low, unmarked_high: extremes since the newest mark; absent where there are none
-    last: newest price of a quote or trade; 0 before the first
-    suspect: a price too far from the last to be believed unless the next confirms it; 0 for none
+    last, last_us: newest believed price of a quote or trade, and its time; 0 before the first
+    suspect, doubts: newest price refused for being too far from it, and how many were refused in a row
     """
 
     instrument_id: str
@@ -95,7 +95,9 @@ class Header(Part, frozen=True):
     unmarked_low: Decimal | None = None
     unmarked_high: Decimal | None = None
     last: float = 0.0
+    last_us: int = 0
     suspect: float = 0.0
+    doubts: int = 0
 
 
 class Market(Part, frozen=True):

@@ -3,14 +3,15 @@
 Columns are numpy arrays (docs/decisions/numpy-for-ticks.md), so that a rule costs nanoseconds a row. There is at most
 one finding for each rule and batch; its `count` says for how many rows it stands.
 
-Marks and bars are made of trades, and of the middle between bid and ask while no trades are told. A single price
-farther from the last one than `OUTLIER_LIMIT` robust deviations of a bar is not believed until the next one confirms
-it; among five or more, one is not believed that is as far from their median as well.
+Marks and bars are made of trades, and of the middle between bid and ask while no trades are told. A price farther from
+the last believed one than `OUTLIER_LIMIT` robust deviations of a bar is refused, unless the one before it was refused
+and is near, or two before it were, or the last believed one is a bar's length old: so a lone wild print goes no
+further, and a market that really jumped is followed from its second or third price on.
 """
 
 from collections.abc import Iterator
 from decimal import Decimal
-from math import exp
+from math import log
 from typing import NamedTuple
 
 import msgspec
@@ -40,7 +41,8 @@ REFUSED = QualityAction.REFUSED
 FLAGGED = QualityAction.FLAGGED
 PRICE_BOUND = 2**59
 """Scaled prices are smaller, so that the middle of two fits 64 bits ten times over."""
-MEDIAN_ROWS = 5
+DOUBTS_MAX = 2
+"""Prices refused in a row before the next is believed wherever it is."""
 
 _NEVER = Cursor()
 
@@ -187,50 +189,67 @@ def _believed(
     prices: Floats = np.asarray(columns.prices[rows] * unit, dtype=np.float64)
     series = market.series.get(str(instrument.tick_bar_us), _NO_SERIES)
     width = robust_scale(series, instrument, header.last) * OUTLIER_LIMIT[instrument.instrument_class]
+    last_us = int(columns.times[rows[-1]])
     if not header.last or not width:
-        return keep, msgspec.structs.replace(header, last=float(prices[-1]), suspect=0.0)
+        return keep, msgspec.structs.replace(header, last=float(prices[-1]), last_us=last_us, suspect=0.0, doubts=0)
     by_difference = instrument.price_may_be_negative
-    far = _outside(prices, header.last, width, by_difference)
-    suspect = 0.0
-    if far.any():
-        if len(rows) >= MEDIAN_ROWS:
-            doubted = far & _outside(prices, float(np.median(prices)), width, by_difference)
+    before = np.concatenate(([header.last], prices[:-1]))
+    if not (header.doubts or _outside(prices, before, width, by_difference).any()):
+        return keep, msgspec.structs.replace(header, last=float(prices[-1]), last_us=last_us)
+    verdict = _walked(columns.times[rows].tolist(), prices.tolist(), header, instrument, width)
+    limit = f"{OUTLIER_LIMIT[instrument.instrument_class]:g} robust deviations from {header.last:g}"
+    for action, positions in ((REFUSED, verdict.refused), (FLAGGED, verdict.believed)):
+        if positions:
+            hit = np.zeros(len(keep), dtype=np.bool_)
+            hit[rows[positions]] = True
+            outputs.append(_finding(columns, QualityCode.OUTLIER, action, hit, limit))
+    keep = keep.copy()
+    keep[rows[verdict.refused]] = False
+    return keep, msgspec.structs.replace(
+        header, last=verdict.last, last_us=verdict.last_us, suspect=verdict.suspect, doubts=verdict.doubts
+    )
+
+
+class Verdict(NamedTuple):
+    """Positions of prices far from the last believed one, refused or believed after all, and what is remembered."""
+
+    refused: list[int]
+    believed: list[int]
+    last: float
+    last_us: int
+    suspect: float
+    doubts: int
+
+
+def _walked(times: list[int], prices: list[float], header: Header, instrument: Instrument, width: float) -> Verdict:
+    """Judge one price after the other."""
+    last, last_us, suspect, doubts = header.last, header.last_us, header.suspect, header.doubts
+    by_difference = instrument.price_may_be_negative
+    refused, believed = [], []
+    for position, (time_us, price) in enumerate(zip(times, prices, strict=True)):
+        confirmed = doubts >= DOUBTS_MAX or (doubts and _is_near(price, suspect, width, by_difference))
+        if _is_near(price, last, width, by_difference):
+            last, last_us, doubts = price, time_us, 0
+        elif confirmed or time_us - last_us >= instrument.tick_bar_us:
+            believed.append(position)
+            last, last_us, doubts = price, time_us, 0
         else:
-            doubted, suspect = _unconfirmed(prices, header, width, by_difference)
-        believed = far & ~doubted
-        limit = f"{OUTLIER_LIMIT[instrument.instrument_class]:g} robust deviations from {header.last:g}"
-        for action, mask in ((REFUSED, doubted), (FLAGGED, believed)):
-            if mask.any():
-                hit = np.zeros(len(keep), dtype=np.bool_)
-                hit[rows[mask]] = True
-                outputs.append(_finding(columns, QualityCode.OUTLIER, action, hit, limit))
-        keep = keep.copy()
-        keep[rows[doubted]] = False
-        prices = prices[~doubted]
-    last = float(prices[-1]) if len(prices) else header.last
-    return keep, msgspec.structs.replace(header, last=last, suspect=suspect)
+            refused.append(position)
+            suspect, doubts = price, doubts + 1
+    return Verdict(refused, believed, last, last_us, suspect if doubts else 0.0, doubts)
 
 
-def _unconfirmed(prices: Floats, header: Header, width: float, by_difference: bool) -> tuple[Mask, float]:
-    """Prices far from the last believed one that the next has not confirmed, and the one that waits for it."""
-    doubted = np.zeros(len(prices), dtype=np.bool_)
-    last, suspect = header.last, header.suspect
-    for index, price in enumerate(prices.tolist()):
-        one = prices[index : index + 1]
-        confirmed = suspect and not _outside(one, suspect, width, by_difference)[0]
-        if confirmed or not _outside(one, last, width, by_difference)[0]:
-            last, suspect = price, 0.0
-        else:
-            doubted[index], suspect = True, price
-    return doubted, suspect
+def _is_near(price: float, centre: float, width: float, by_difference: bool) -> bool:
+    if by_difference or centre <= 0 or price <= 0:
+        return abs(price - centre) <= width
+    return abs(log(price / centre)) <= width
 
 
-def _outside(prices: Floats, centre: float, width: float, by_difference: bool) -> Mask:
-    """Which prices are farther from the centre than `width`, a price difference or a log return."""
-    if by_difference or centre <= 0:
-        return (prices < centre - width) | (prices > centre + width)
-    ratio = exp(min(width, 50.0))
-    return (prices < centre / ratio) | (prices > centre * ratio)
+def _outside(prices: Floats, centres: Floats, width: float, by_difference: bool) -> Mask:
+    """Which prices are farther from their centres than `width`, a price difference or a log return."""
+    if by_difference or float(prices.min()) <= 0 or float(centres.min()) <= 0:
+        return np.abs(prices - centres) > width
+    return np.abs(np.log(prices / centres)) > width
 
 
 def _marked(header: Header, ticks: Ticks, outputs: list[Record]) -> Header:
