@@ -13,7 +13,7 @@ transport, tables and recovery stay off (docs/delivery.md says why); its hooks f
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Self, cast
 
@@ -22,16 +22,20 @@ from faust.app.base import BootStrategy
 
 from connectors.errors import Refused
 from connectors.kafka.provision import DesiredTopic, desired
+from schemas.record import Record
 from schemas.topics import TOPICS, Topic
 from streams.runtime.carrier import BATCH_MAX
 from streams.runtime.clients import Cluster
-from streams.runtime.door import RecordCodec
+from streams.runtime.effect import Effect, KafkaEffect
 from streams.runtime.fail_stop import REFUSED, fail_stop
+from streams.runtime.intake import RecordCodec
 from streams.runtime.kafka_room import KafkaRoom
 from streams.runtime.progress import Progress
 from streams.runtime.provisioning import changelog, provision
+from streams.runtime.reader import Reader, Start
 from streams.runtime.recovery import Recovery
 from streams.runtime.room import Room
+from streams.runtime.source import Source
 from streams.runtime.transactions import Stage
 
 
@@ -116,6 +120,7 @@ class RoomApp(faust.App):
         self.recovery = Recovery(cluster)
         self.flows: dict[str, asyncio.Queue[Any]] = {}
         self.rooms: list[KafkaRoom] = []
+        self.effects: list[KafkaEffect] = []
         self.services: list[Any] = []
         self._replication = replication
         self._provision = provision_topics
@@ -157,13 +162,55 @@ class RoomApp(faust.App):
         self.services.append(declared)
         return declared
 
-    def carry(self, room: KafkaRoom) -> Self:
-        """Declare the agent of a room, as one would by hand."""
+    def effect(
+        self,
+        role: str,
+        topic: Topic,
+        perform: Effect,
+        *,
+        slot: str = "w0",
+        order_by: Callable[[Record], str] | None = None,
+        fixed_membership: bool = True,
+        turns: bool = False,
+    ) -> KafkaEffect:
+        """Declare that this process performs the commands of a topic; an agent must read `effect.inbox`."""
+        declared = KafkaEffect(
+            self,
+            role,
+            topic,
+            perform,
+            slot=slot,
+            order_by=order_by,
+            fixed_membership=fixed_membership,
+            turns=turns,
+        )
+        self.effects.append(declared)
+        self.services.append(declared)
+        return declared
 
-        @self.agent(room.inbox, name=room.name)
-        async def fold(stream: Any) -> None:
+    def source(self, role: str, *, atomic_slot: str | None = None) -> Source:
+        """A plain writer of this environment; the caller closes it."""
+        return Source(
+            self.cluster,
+            self.codec,
+            self.environment,
+            role,
+            progress=self.progress,
+            topic_map=self.map,
+            atomic_slot=atomic_slot,
+        )
+
+    def reader(self, topic: Topic, name: str, start: Start | Mapping[int, int] = Start.END) -> Reader:
+        """A reader of this environment without group; the caller closes it."""
+        return Reader(self.cluster, self.codec, topic, self.environment, start, self.progress, name)
+
+    def carry(self, door: KafkaRoom | KafkaEffect) -> Self:
+        """Declare the agent of a room or effect, as one would by hand."""
+
+        @self.agent(door.inbox, name=door.name)
+        async def carry(stream: Any) -> None:
             async for batch in stream:
-                await room.apply(batch)
+                await door.apply(batch)
 
         return self
 

@@ -19,8 +19,9 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaExcepti
 from confluent_kafka import TopicPartition as Place
 
 from streams.runtime.clients import Cluster, room_consumer
-from streams.runtime.door import Entry, Message, Parked
+from streams.runtime.door import Parked
 from streams.runtime.fail_stop import REFUSED, fail_stop
+from streams.runtime.intake import Entry, Message
 from streams.runtime.recovery import Ready
 from streams.runtime.tables import Table
 
@@ -91,6 +92,7 @@ class Carrier:
     read: messages to entries, in this thread.
     recover: called with {partition: epoch} for partitions that became ours; `ready` answers it.
     hand_over: called with a batch when the room is free; `finished` answers it.
+    leave: called with partitions that are being revoked, when no batch is in hand; they are ours until it returns.
     """
 
     def __init__(
@@ -103,6 +105,7 @@ class Carrier:
         read: Callable[[Iterable[Message]], list[Entry]],
         recover: Callable[[Mapping[int, int]], None],
         hand_over: Callable[[Batch], None],
+        leave: Callable[[Consumer, set[int]], None] = lambda *_: None,
         turns: bool = False,
         batch_max: int = BATCH_MAX,
     ):
@@ -113,6 +116,7 @@ class Carrier:
         self._read = read
         self._recover = recover
         self._hand_over = hand_over
+        self._leave = leave
         self._batch_max = batch_max
         self._changed = threading.Condition()
         self._open = not turns
@@ -136,6 +140,7 @@ class Carrier:
     def start(self) -> None:
         """Join the group."""
         self._consumer: Consumer = room_consumer(self._cluster, self._group, self._instance, self._on_error)
+        self.beat = time.monotonic()
         self._thread.start()
 
     def stop(self, timeout_s: float) -> None:
@@ -170,6 +175,10 @@ class Carrier:
             for partition, epoch in batch.epochs.items()
             if (owned := self.owned.get(partition)) and owned.epoch == epoch and owned.table is not None
         }
+
+    def order(self, order: Callable[[Consumer], None]) -> None:
+        """Let the consumer thread do this with its consumer, soon."""
+        self._orders.append(lambda: order(self._consumer))
 
     def open(self) -> None:
         """Let the room take batches."""
@@ -237,14 +246,18 @@ class Carrier:
                 self._round()
             if not self._quiesce():
                 fail_stop(f"{self._group}: the batch in hand did not finish before the stop")
+            self._leave(self._consumer, set(self.owned))
             self._consumer.close()
         except BaseException as error:  # noqa: BLE001 - a room without its thread idles for ever
             fail_stop(f"{self._group}: the consumer thread failed", error)
 
     def _round(self) -> None:
         """One turn of the thread: obey orders, then fetch, or wait for room."""
+        if self.silent_s > self._cluster.session_ms / 1000:
+            fail_stop(f"{self._group}: stood still for {self.silent_s:.1f} s; its partitions may be another's")
         self.beat = time.monotonic()
-        while self._orders:
+        for _ in range(len(self._orders)):
+            # What an order leaves for later waits for the next round: the client must be polled in between.
             self._orders.popleft()()
         if self._metadata_wanted:
             self._serve_metadata()
@@ -361,12 +374,13 @@ class Carrier:
             self.owned.update({partition: Owned(epoch) for partition, epoch in epochs.items()})
         self._recover(epochs)
 
-    def _revoked(self, _: Consumer, places: list[Place]) -> None:
+    def _revoked(self, consumer: Consumer, places: list[Place]) -> None:
         partitions = {place.partition for place in places}
         with self._changed:
             self._forget_pending(partitions)
         if not self._quiesce():
             fail_stop(f"{self._group}: partitions {sorted(partitions)} are revoked, the batch in hand does not finish")
+        self._leave(consumer, partitions)
         self._drop(partitions)
 
     def _lost(self, _: Consumer, places: list[Place]) -> None:

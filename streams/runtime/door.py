@@ -1,60 +1,26 @@
-"""The door of a room: bytes in, work out. Calls neither Kafka nor a clock; a test needs no broker.
+"""The door of a room: entries in, work out. Calls neither Kafka nor a clock; a test needs no broker.
 
-`read` decodes each message once and refuses what may not enter. `fold` folds what entered into the tables of their
-partitions, and returns everything that must become durable together: states, outputs, dead letters, next offsets. The
-tables hold it as "ahead" until the transaction is known to be committed.
+`read` lets in or refuses (`streams.runtime.intake`). `fold` folds what entered into the tables of their partitions, and
+returns everything that must become durable together: states, outputs, dead letters, next offsets. The tables hold it
+as "ahead" until the transaction is known to be committed.
 """
 
 import traceback
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol
-
-import msgspec
+from typing import Any, NamedTuple
 
 from schemas.dead_letter import DeadLetter, DeadLetterReason, UnreadableRecord
 from schemas.record import Record
 from schemas.topics import TOPICS, Topic
 from streams.runtime.clients import RECORD_BYTES_MAX
-from streams.runtime.headers import EVENT_ID, EVENT_TIME, TRACE, Headers, first, headers_of, output_id, root_id
-from streams.runtime.keys import partition_of
+from streams.runtime.headers import Headers, headers_of, output_id, root_id
+from streams.runtime.intake import Arrival, Entry, Intake, Message, RecordCodec, Refusal
 from streams.runtime.room import Room, Routes
 from streams.runtime.tables import Table
 
 ANY_PARTITION = -1
 """Let the partitioner place the record by its key."""
-
-
-class RecordCodec(Protocol):
-    """Turns records into bytes and back; what it refuses carries a DeadLetterReason as `reason`."""
-
-    def encode(self, record: Record) -> bytes:
-        """The record's bytes."""
-
-    def decode(self, value: bytes | None) -> Record:
-        """The record in these bytes."""
-
-
-class Message(Protocol):
-    """One record as librdkafka hands it out; always of the room's inbox, never an error."""
-
-    def partition(self) -> int:
-        """Where it lies."""
-
-    def offset(self) -> int:
-        """Its place in the partition."""
-
-    def key(self) -> bytes | None:
-        """Its key, or None."""
-
-    def value(self) -> bytes | None:
-        """Its body, or None."""
-
-    def headers(self) -> Any:
-        """Pairs of name and value, or None."""
-
-    def timestamp(self) -> tuple[int, int]:
-        """Kind, and milliseconds of UTC."""
 
 
 class OutputTooLarge(ValueError):
@@ -63,38 +29,6 @@ class OutputTooLarge(ValueError):
 
 class ImpureFold(RuntimeError):
     """A fold failed in a batch and did not fail when the same records were folded again, one by one."""
-
-
-class Arrival(msgspec.Struct, frozen=True, gc=False):
-    """A record that may enter.
-
-    key: None for a broadcast record
-    event_id: None where the source names the record and nobody has asked for its id yet
-    """
-
-    partition: int
-    offset: int
-    key: str | None
-    record: Record
-    event_id: str | None
-    trace: bytes | None
-
-
-class Refusal(msgspec.Struct, frozen=True, gc=False):
-    """A message that may not enter.
-
-    unreadable: what the room itself is told, where its inbox carries such records; `key` is whose it was
-    """
-
-    partition: int
-    offset: int
-    letter: DeadLetter
-    key: str | None
-    unreadable: UnreadableRecord | None
-    trace: bytes | None
-
-
-Entry = Arrival | Refusal
 
 
 class Write(NamedTuple):
@@ -156,16 +90,14 @@ class Door:
         topics: tuple[Topic, ...] = TOPICS,
     ):
         self.room = room
-        self.topic = room.reads
-        self.source = room.reads.full_name(environment)
+        self.intake = Intake(room.name, room.reads, codec, environment)
+        self.source = self.intake.source
         self.skips: set[tuple[int, int]] = set()
         """(partition, offset) that a person has ordered to skip."""
         self._codec = codec
         self._environment = environment
         self._changelog = changelog
         self._routes = Routes(room.name, topics)
-        self._allowed = frozenset(room.reads.records)
-        self._tells_unreadable = UnreadableRecord in self._allowed
         self._partitions = {topic.full_name(environment): topic.partitions for topic in topics}
         self._names: dict[str, str] = {topic.name: topic.full_name(environment) for topic in topics}
 
@@ -175,87 +107,7 @@ class Door:
 
     def read(self, messages: Iterable[Message]) -> list[Entry]:
         """Decode and check; every message becomes an entry."""
-        return [self._read(message) for message in messages]
-
-    def _read(self, message: Message) -> Entry:
-        value, key = message.value(), message.key()
-        if value is not None and len(value) > RECORD_BYTES_MAX:
-            return self._refused(message, DeadLetterReason.TOO_LARGE, f"{len(value)} bytes of {RECORD_BYTES_MAX}")
-        try:
-            record = self._codec.decode(value)
-        except ValueError as error:
-            reason = getattr(error, "reason", None)
-            if not isinstance(reason, DeadLetterReason):
-                raise
-            return self._refused(message, reason, str(error))
-        if type(record) not in self._allowed:
-            detail = f"{type(record).__name__} does not travel on {self.topic.name}"
-            return self._refused(message, DeadLetterReason.WRONG_TOPIC, detail)
-        wanted = self.topic.key_of(record)
-        if wanted is not None and (refusal := self._misplaced(message, key, wanted)):
-            return refusal
-        headers = message.headers()
-        event_id = None
-        if not type(record).source_id:
-            named = first(headers, EVENT_ID)
-            if not named:
-                detail = f"{type(record).__name__} has no source of its own and no header {EVENT_ID}"
-                return self._refused(message, DeadLetterReason.NO_IDENTITY, detail)
-            event_id = named.decode(errors="replace")
-        return Arrival(message.partition(), message.offset(), wanted, record, event_id, first(headers, TRACE))
-
-    def _misplaced(self, message: Message, key: bytes | None, wanted: str) -> Refusal | None:
-        """The refusal of a keyed record whose key is absent, another's, or at home elsewhere."""
-        if not key:
-            return self._refused(message, DeadLetterReason.NULL_KEY, f"the record's {self.topic.key} is {wanted!r}")
-        if key != wanted.encode():
-            detail = f"the key is {key!r}, the record's {self.topic.key} is {wanted!r}"
-            return self._refused(message, DeadLetterReason.KEY_MISMATCH, detail)
-        home = partition_of(key, self.topic.partitions)
-        if home != message.partition():
-            detail = f"{wanted!r} is at home on partition {home}; its writer uses another partitioner than murmur2"
-            return self._refused(message, DeadLetterReason.WRONG_PARTITION, detail)
-        return None
-
-    def _refused(self, message: Message, reason: DeadLetterReason, detail: str) -> Refusal:
-        partition, offset, key, value = message.partition(), message.offset(), message.key(), message.value()
-        headers = message.headers() or ()
-        event_time_us = _event_time(headers, message.timestamp()[1])
-        if value is not None and len(value) > RECORD_BYTES_MAX:
-            value = value[:RECORD_BYTES_MAX]
-            detail += f"; the first {RECORD_BYTES_MAX} are kept"
-        letter = DeadLetter(
-            event_time_us=event_time_us,
-            source_topic=self.source,
-            source_partition=partition,
-            source_offset=offset,
-            room=self.room.name,
-            reason=reason,
-            detail=detail,
-            key=key,
-            value=value,
-            headers=[part for name, value in headers for part in (name.encode(), _bytes(value))],
-        )
-        owner = self._owner(key, partition)
-        unreadable = None
-        if self._tells_unreadable and reason is not DeadLetterReason.WRONG_PARTITION:
-            unreadable = UnreadableRecord(
-                event_time_us=event_time_us,
-                account_id=owner or "",
-                reason=reason,
-                source_partition=partition,
-                source_offset=offset,
-            )
-        return Refusal(partition, offset, letter, owner, unreadable, first(headers, TRACE))
-
-    def _owner(self, key: bytes | None, partition: int) -> str | None:
-        """Whose message it was, if that can be read and this partition is the owner's home."""
-        if not key or partition_of(key, self.topic.partitions) != partition:
-            return None
-        try:
-            return key.decode()
-        except UnicodeDecodeError:
-            return None
+        return self.intake.read(messages)
 
     def fold(self, entries: Iterable[Entry], tables: Mapping[int, Table[Any, Any]]) -> Work:
         """Fold entries, in the order of each partition, into the tables; entries of other partitions are left out.
@@ -329,7 +181,7 @@ class Door:
     def _fold_skipped(self, work: PartitionWork, entry: Entry) -> None:
         """Fold nothing of a record that a person skipped; the letter that ordered it already lies in the topic."""
         work.letters += 1
-        if not self._tells_unreadable or isinstance(entry, Refusal):
+        if not self.intake.tells_unreadable or isinstance(entry, Refusal):
             return
         unreadable = UnreadableRecord(
             event_time_us=entry.record.event_time_us,
@@ -380,15 +232,3 @@ def _parked(entry: Entry, error: Exception) -> Parked:
         error=f"{type(error).__name__}: {error}",
         trace="".join(traceback.format_exception(error)),
     )
-
-
-def _event_time(headers: Iterable[tuple[str, Any]], timestamp_ms: int) -> int:
-    """When a message that cannot be read happened, as well as its surroundings tell: the same for every reader."""
-    named = first(headers, EVENT_TIME)
-    if named is not None and named.isdigit() and len(named) < 18:
-        return int(named)
-    return max(timestamp_ms, 0) * 1000
-
-
-def _bytes(value: Any) -> bytes:
-    return b"" if value is None else value.encode() if isinstance(value, str) else value

@@ -19,6 +19,7 @@ from streams.runtime.metrics import RoomMetrics
 from streams.runtime.recovery import Job, Ready
 from streams.runtime.room import Room
 from streams.runtime.transactions import Stage, Transactions
+from streams.runtime.turns import Turns
 
 if TYPE_CHECKING:
     from streams.runtime.app import RoomApp, RoomTable
@@ -54,11 +55,6 @@ class KafkaRoom(Service):
         self.table = cast("RoomTable", app.Table(room.name, partitions=room.reads.partitions))
         self.table.room = self
         self.metrics = RoomMetrics()
-        self._progress = app.progress
-        if turns:
-            self._progress.follow(self.source)
-            self._progress.listen(self._tell_waiters)
-        self._waiters: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = []
         self._door = Door(room, app.codec, app.environment, self.changelog, app.map)
         slot_name = f"{self.group}.{slot}"
         self._transactions = Transactions(app.cluster, slot_name, self.source, app.progress, stage)
@@ -73,6 +69,7 @@ class KafkaRoom(Service):
             turns=turns,
             batch_max=batch_max,
         )
+        self.gate = Turns(self.carrier, app.progress, self.source, self.name, turns)
         self._hands = ThreadPoolExecutor(1, f"fold {room.name}")
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -107,44 +104,28 @@ class KafkaRoom(Service):
 
     def open(self) -> None:
         """Let the room take batches; only with `turns`."""
-        self.carrier.open()
+        self.gate.open()
 
     def close(self) -> None:
         """Let the room take no further batch; only with `turns`."""
-        self.carrier.close()
+        self.gate.close()
 
-    async def drained(self) -> int:
-        """Wait until all that is known to be written to the inbox is folded and committed; return records folded."""
-        before = self.metrics.folded
-        event = asyncio.Event()
-        waiter = (asyncio.get_running_loop(), event)
-        self._waiters.append(waiter)
-        try:
-            while self._progress.lag(self.source, self.name):
-                event.clear()
-                # Asked again after arming: what was folded in between has told nobody.
-                if self._progress.lag(self.source, self.name):
-                    await event.wait()
-        finally:
-            self._waiters.remove(waiter)
-        return self.metrics.folded - before
+    async def drained(self) -> None:
+        """Wait until all that is known to be written to the inbox is folded and committed."""
+        await self.gate.drained()
 
     async def drain(self) -> int:
-        """Take one turn: let all that was written so far in, and nothing else; return records folded."""
-        if not self._progress.lag(self.source, self.name):
-            return 0
-        self.open()
-        try:
-            return await self.drained()
-        finally:
-            self.close()
+        """Take one turn: fold all that was written so far, and nothing else; return the records taken."""
+        before = self.metrics.taken
+        await self.gate.turn()
+        return self.metrics.taken - before
 
     @property
     def has_lag(self) -> bool:
         """Whether there may be records that this room has not folded; also while it catches up after a start."""
         owned = self.carrier.owned
         live = all(o.standing is Standing.LIVE and o.caught_up and o.at_end for o in owned.values())
-        return not owned or not live or self.carrier.pending > 0 or self._progress.lag(self.source, self.name) > 0
+        return not owned or not live or self.carrier.pending > 0 or self.gate.lag > 0
 
     @property
     def is_ready(self) -> bool:
@@ -155,10 +136,6 @@ class KafkaRoom(Service):
     def partitions(self) -> Mapping[int, Owned]:
         """Where each partition that is ours stands."""
         return dict(self.carrier.owned)
-
-    def _tell_waiters(self) -> None:
-        for loop, event in tuple(self._waiters):
-            loop.call_soon_threadsafe(event.set)
 
     def _recover(self, epochs: Mapping[int, int]) -> None:
         self.app.recovery.request([self._job(partition, epoch) for partition, epoch in epochs.items()])
@@ -176,7 +153,7 @@ class KafkaRoom(Service):
         )
 
     def _recovered(self, ready: Ready) -> None:
-        self._progress.folded(self.source, ready.partition, ready.start, self.name)
+        self.gate.folded(ready.partition, ready.start)
         self.carrier.ready(ready)
 
     def _hand_over(self, batch: Batch) -> None:
@@ -190,8 +167,8 @@ class KafkaRoom(Service):
             work = self._door.fold(batch.entries, self.carrier.tables(batch))
             folded = time.monotonic()
             done = self._transactions.commit(work, batch.metadata, self._still_ours(batch), self.carrier.fresh_metadata)
-            self._settle(batch, done)
             self.metrics.took(len(batch.entries), folded - began, time.monotonic() - folded)
+            self._settle(batch, done)
         except BaseException as error:  # noqa: BLE001 - a batch neither folded nor refused would be lost
             fail_stop(f"{self.group}: a batch could not be carried", error)
 
@@ -204,11 +181,12 @@ class KafkaRoom(Service):
             if part.next_offset is not None:
                 part.table.settle()
                 next_offsets[partition] = part.next_offset
-                self._progress.folded(self.source, partition, part.next_offset, self.name)
             self.metrics.count(part)
             if part.parked is not None:
                 self._park(part.parked)
         self.carrier.finished(batch, next_offsets)
+        for partition, next_offset in next_offsets.items():
+            self.gate.folded(partition, next_offset)
 
     def _park(self, parked: Parked) -> None:
         self.log.error(

@@ -1,6 +1,6 @@
 """What a room counts of itself."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -11,12 +11,13 @@ if TYPE_CHECKING:
 class RoomMetrics:
     """Counts since the start of the process. Written by the room's thread only.
 
-    folded, repeated, letters, outputs: records
+    taken, folded, repeated, letters, outputs: records; taken are all that were read, whatever became of them
     fold_s, commit_s: seconds spent
     event_time_us: newest event time folded
     """
 
     batches: int = 0
+    taken: int = 0
     folded: int = 0
     repeated: int = 0
     letters: int = 0
@@ -26,11 +27,11 @@ class RoomMetrics:
     largest_batch: int = 0
     event_time_us: int = 0
     parked: int = 0
-    parts: dict[str, int] = field(default_factory=dict)
 
     def took(self, records: int, fold_s: float, commit_s: float) -> None:
         """A batch is durable."""
         self.batches += 1
+        self.taken += records
         self.largest_batch = max(self.largest_batch, records)
         self.fold_s += fold_s
         self.commit_s += commit_s

@@ -18,8 +18,8 @@ from schemas.record import Record
 from schemas.topics import CONTROL_KILL, Topic
 from streams.runtime import clients
 from streams.runtime.clients import EARLIEST, LATEST, Cluster
-from streams.runtime.door import RecordCodec
 from streams.runtime.headers import EVENT_ID, TRACE, first
+from streams.runtime.intake import RecordCodec
 from streams.runtime.progress import Progress
 
 ANSWER_S = 30.0

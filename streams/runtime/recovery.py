@@ -45,13 +45,14 @@ class CannotRecover(RuntimeError):
 class Ready:
     """A partition may flow.
 
+    table: None where no state is kept
     start: offset of the first record to fold
     end: end of the inbox as it was found; who has folded up to it has caught up
     """
 
     partition: int
     epoch: int
-    table: Table[Any, Any]
+    table: Table[Any, Any] | None
     start: int
     end: int
     seconds: float

@@ -16,8 +16,9 @@ from confluent_kafka import TopicPartition as Place
 from schemas.dead_letter import DeadLetter, DeadLetterReason
 from schemas.topics import TOPICS, Topic
 from streams.runtime.clients import Cluster, administrator
-from streams.runtime.door import ANY_PARTITION, Door, Message, RecordCodec
+from streams.runtime.door import ANY_PARTITION, Door
 from streams.runtime.headers import CAUSE, EVENT_ID, first
+from streams.runtime.intake import Message, RecordCodec
 from streams.runtime.keys import partition_of
 from streams.runtime.reader import ANSWER_S, read_topic
 from streams.runtime.room import Room
@@ -139,7 +140,7 @@ def judge(
 
 def _folded(door: Door, messages: Sequence[Message], verdict: Verdict) -> tuple[list[Said], dict[int, Table[Any, Any]]]:
     """What the room should have said, and the tables that it should have."""
-    birth = Birth(door.room.name, door.source, door.topic.partitions)
+    birth = Birth(door.room.name, door.source, door.room.reads.partitions)
     tables: dict[int, Table[Any, Any]] = {}
     expected: list[Said] = []
     for message in messages:

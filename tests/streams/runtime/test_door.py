@@ -15,8 +15,9 @@ from schemas.ids import short_id
 from schemas.record import Record
 from schemas.topics import TOPICS, Topic
 from streams.runtime.clients import RECORD_BYTES_MAX
-from streams.runtime.door import ANY_PARTITION, Door, Message, Work, Write
+from streams.runtime.door import ANY_PARTITION, Door, Work, Write
 from streams.runtime.headers import EVENT_ID, EVENT_TIME
+from streams.runtime.intake import Message
 from streams.runtime.keys import murmur2, partition_of
 from streams.runtime.room import Outcome, Room
 from streams.runtime.tables import STATE_BYTES_MAX, Birth, Recovered, Table

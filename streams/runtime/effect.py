@@ -1,0 +1,376 @@
+"""KafkaEffect: the door to the outside. Reads committed commands, awaits what becomes of them, and records the outcome.
+
+A command's offset is released when its outcome lies durably in the inbox that decides on it. Commands are begun in
+their order and run concurrently; offsets are released in order. So after a crash a command may be begun twice: whoever
+calls the outside is told (`Context.redelivered`), and asks before it sends.
+
+Whether a former owner may have begun a command is written into the committed offset: `busy` before the first command is
+begun, `clean` when everything begun is released. After `clean`, nothing is redelivered.
+"""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, IsolationLevel, KafkaException
+from confluent_kafka import TopicPartition as Place
+from mode import Service
+
+from schemas.record import Record
+from schemas.topics import Topic
+from streams.runtime.carrier import Batch, Carrier
+from streams.runtime.clients import EARLIEST, LATEST, administrator
+from streams.runtime.door import Parked
+from streams.runtime.fail_stop import fail_stop
+from streams.runtime.headers import output_id, root_id
+from streams.runtime.intake import Arrival, Entry, Intake, Refusal
+from streams.runtime.recovery import Ready
+from streams.runtime.source import DeliveryFailed, Source
+from streams.runtime.turns import Turns
+
+if TYPE_CHECKING:
+    from streams.runtime.app import RoomApp
+
+BUSY = "busy"
+CLEAN = "clean"
+RUNNING_MAX = 1_000
+"""Commands begun and not yet recorded; beyond it none is begun."""
+COMMIT_EVERY_S = 0.1
+LEASE = 0.8
+"""Share of the session after which a silent consumer thread is no longer believed to own anything."""
+ANSWER_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What is known of one command beside itself.
+
+    redelivered: a former owner may have begun it.
+    cause: topic, partition and offset.
+    still_owner: asked before the socket; false as soon as the partition may be another's.
+    """
+
+    event_id: str
+    cause: str
+    redelivered: bool
+    trace: bytes | None
+    still_owner: Callable[[], bool]
+
+
+Outcome = Sequence[Record]
+Effect = Callable[[Record, Context], Awaitable[Outcome]]
+
+
+@dataclass(slots=True)
+class Ledger:
+    """What has been begun of one partition, in order.
+
+    released: next offset to be committed; all before it is recorded.
+    doubtful_before: offsets below it may have been begun by a former owner.
+    """
+
+    epoch: int
+    released: int
+    doubtful_before: int
+    running: deque[int] = field(default_factory=deque)
+    recorded: set[int] = field(default_factory=set)
+    committed: int = -1
+    stopped: bool = False
+
+    def begin(self, offset: int) -> None:
+        """A command is begun; in the order of the partition."""
+        self.running.append(offset)
+
+    def record(self, offset: int) -> None:
+        """Its outcome is durable; release what is recorded from the front."""
+        self.recorded.add(offset)
+        while self.running and self.running[0] in self.recorded:
+            first = self.running.popleft()
+            self.recorded.discard(first)
+            self.released = first + 1
+
+    @property
+    def note(self) -> str:
+        """What the committed offset says of those after it."""
+        return BUSY if self.running else CLEAN
+
+
+class KafkaEffect(Service):
+    """One effect in one slot of the process.
+
+    perform: called for each command, concurrently; returns the records that tell the outcome. It must not raise: what
+        went wrong outside is an outcome. If it raises, the partition is parked and nothing more of it is begun.
+    order_by: commands with one such key are performed one after the other; without it `perform` keeps its own order.
+    """
+
+    def __init__(
+        self,
+        app: "RoomApp",
+        role: str,
+        topic: Topic,
+        perform: Effect,
+        *,
+        slot: str,
+        order_by: Callable[[Record], str] | None = None,
+        fixed_membership: bool = True,
+        turns: bool = False,
+    ):
+        super().__init__(beacon=app.beacon)
+        self.app = app
+        self.name = role
+        self.slot = slot
+        self.topic = topic
+        self.source = topic.full_name(app.environment)
+        self.group = f"{app.environment}.{role}"
+        self.inbox = app.topic(self.source, partitions=topic.partitions, value_type=bytes)
+        self.taken = 0
+        self.letters = 0
+        self._perform = perform
+        self._order_by = order_by
+        self._lanes: dict[str, asyncio.Task[None]] = {}
+        self._running: set[asyncio.Task[None]] = set()
+        self._room_left = asyncio.Semaphore(RUNNING_MAX)
+        self._ledgers: dict[tuple[int, int], Ledger] = {}
+        """By partition and epoch of its ownership."""
+        self._asking = ThreadPoolExecutor(1, f"ask {role}")
+        self._intake = Intake(role, topic, app.codec, app.environment)
+        self.carrier = Carrier(
+            app.cluster,
+            topic=self.source,
+            group=self.group,
+            instance=f"{self.group}.{slot}" if fixed_membership else None,
+            read=self._intake.read,
+            recover=self._recover,
+            hand_over=self._hand_over,
+            leave=self._leave,
+            turns=turns,
+        )
+        self.gate = Turns(self.carrier, app.progress, self.source, role, turns)
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    @property
+    def label(self) -> str:
+        """How Faust names the service in its logs."""
+        return f"Effect: {self.name}"
+
+    async def on_start(self) -> None:
+        """Faust calls it when the agents run."""
+        self._loop = asyncio.get_running_loop()
+        assert self.source in self.app.flows, f"no agent reads {self.source}: declare one with @app.agent(effect.inbox)"
+        self._outcomes = Source(
+            self.app.cluster,
+            self.app.codec,
+            self.app.environment,
+            self.name,
+            progress=self.app.progress,
+            topic_map=self.app.map,
+        )
+        self.carrier.start()
+        self.add_future(self._commit_now_and_then())
+
+    async def on_stop(self) -> None:
+        """Let what is running finish within the bound, then leave."""
+        if self._loop is None:
+            return
+        await self._loop.run_in_executor(None, self.carrier.stop, 4 * self.app.cluster.revoke_bound_s)
+        await self._loop.run_in_executor(None, self._outcomes.close)
+
+    async def apply(self, batch: Batch) -> None:
+        """Begin the commands of a batch, in order; returns when all are begun, not when they are done."""
+        for entry in batch.entries:
+            ledger = self._ledgers.get((entry.partition, batch.epochs[entry.partition]))
+            if ledger is None or ledger.stopped:
+                continue
+            await self._room_left.acquire()
+            ledger.begin(entry.offset)
+            self._begin(entry, ledger)
+        self.carrier.finished(batch, {})
+
+    async def drain(self) -> int:
+        """Take one turn: perform all that was written so far; return the commands taken."""
+        before = self.taken
+        await self.gate.turn()
+        return self.taken - before
+
+    @property
+    def has_lag(self) -> bool:
+        """Whether there may be commands whose outcome is not recorded."""
+        owned = self.carrier.owned
+        caught_up = bool(owned) and all(one.caught_up and one.at_end for one in owned.values())
+        return not caught_up or self.carrier.pending > 0 or bool(self._running) or self.gate.lag > 0
+
+    @property
+    def outstanding(self) -> int:
+        """Commands begun whose outcome is not recorded."""
+        return len(self._running)
+
+    def _begin(self, entry: Entry, ledger: Ledger) -> None:
+        assert self._loop is not None
+        before = None
+        lane = ""
+        if self._order_by is not None and isinstance(entry, Arrival):
+            lane = self._order_by(entry.record)
+            before = self._lanes.get(lane)
+        task = self._loop.create_task(self._carry(entry, ledger, before))
+        self._running.add(task)
+        if lane:
+            self._lanes[lane] = task
+        task.add_done_callback(lambda done: self._ended(done, lane))
+
+    def _ended(self, task: asyncio.Task[None], lane: str) -> None:
+        self._running.discard(task)
+        if lane and self._lanes.get(lane) is task:
+            del self._lanes[lane]
+        self._room_left.release()
+
+    async def _carry(self, entry: Entry, ledger: Ledger, before: asyncio.Task[None] | None) -> None:
+        """Perform one command and record what became of it."""
+        if before is not None:
+            await asyncio.wait([before])
+        if ledger.stopped:
+            return
+        try:
+            if isinstance(entry, Refusal):
+                self.letters += 1
+                outcome: list[tuple[Record, str | None]] = [(entry.letter, None)]
+            else:
+                context = self._context(entry, ledger)
+                said = await self._perform(entry.record, context)
+                outcome = [
+                    (record, output_id(self.name, context.event_id, ordinal)) for ordinal, record in enumerate(said)
+                ]
+        except Exception as error:  # noqa: BLE001 - whatever was not foreseen: nobody knows what was sent
+            self._park(entry, ledger, error)
+            return
+        try:
+            await self._outcomes.deliver(outcome, cause=self._cause(entry), trace=entry.trace)
+        except DeliveryFailed as error:
+            fail_stop(f"{self.group}: the outcome of {self._cause(entry)} could not be recorded", error)
+        self.taken += 1
+        ledger.record(entry.offset)
+        self.gate.folded(entry.partition, ledger.released)
+
+    def _context(self, arrival: Arrival, ledger: Ledger) -> Context:
+        event_id = arrival.event_id or root_id(arrival.record)
+        assert event_id is not None, "the intake lets no record without identity in"
+        partition, epoch = arrival.partition, ledger.epoch
+        return Context(
+            event_id=event_id,
+            cause=self._cause(arrival),
+            redelivered=arrival.offset < ledger.doubtful_before,
+            trace=arrival.trace,
+            still_owner=lambda: self._still_owner(partition, epoch),
+        )
+
+    def _still_owner(self, partition: int, epoch: int) -> bool:
+        lease_s = self.app.cluster.session_ms / 1000 * LEASE
+        return self.carrier.is_ours(partition, epoch) and self.carrier.silent_s < lease_s
+
+    def _cause(self, entry: Entry) -> str:
+        return f"{self.source}/{entry.partition}/{entry.offset}"
+
+    def _park(self, entry: Entry, ledger: Ledger, error: Exception) -> None:
+        ledger.stopped = True
+        named = type(entry.record).__name__ if isinstance(entry, Arrival) else "unreadable record"
+        parked = Parked(entry.partition, entry.offset, entry.key, named, f"{type(error).__name__}: {error}", "")
+        self.log.exception("%s: partition %d is parked at offset %d", self.group, entry.partition, entry.offset)
+        self.carrier.park(parked)
+
+    def _recover(self, epochs: Mapping[int, int]) -> None:
+        self._asking.submit(self._ask, dict(epochs))
+
+    def _ask(self, epochs: dict[int, int]) -> None:
+        """In a thread of its own: where to begin, and what a former owner may have begun."""
+        try:
+            admin = administrator(self.app.cluster)
+            places = [Place(self.source, partition) for partition in epochs]
+            committed = self._committed(admin, places)
+            lows, ends = (_offsets(admin, places, which) for which in (EARLIEST, LATEST))
+            for partition, epoch in epochs.items():
+                place = committed.get(partition)
+                fresh = place is None or place.offset < 0
+                start = lows[partition] if place is None or place.offset < 0 else place.offset
+                clean = fresh or (place is not None and place.metadata == CLEAN)
+                ledger = Ledger(epoch, start, start if clean else ends[partition])
+                self.carrier.order(partial(self._flow, partition=partition, ledger=ledger, end=ends[partition]))
+        except BaseException as error:  # noqa: BLE001 - commands would wait for ever
+            fail_stop(f"{self.group}: cannot tell where to begin", error)
+
+    def _flow(self, consumer: Consumer, partition: int, ledger: Ledger, end: int) -> None:
+        """In the consumer thread: say that commands are being begun, durably; then let them in."""
+        if not self.carrier.is_ours(partition, ledger.epoch):
+            return
+        try:
+            consumer.commit(offsets=[Place(self.source, partition, ledger.released, BUSY)], asynchronous=False)
+        except KafkaException as error:
+            if not error.args[0].retriable():
+                self.log.warning("%s: %s; waiting for the group to settle", self.group, error.args[0].str())
+            time.sleep(0.05)
+            self.carrier.order(partial(self._flow, partition=partition, ledger=ledger, end=end))
+            return
+        self._ledgers[partition, ledger.epoch] = ledger
+        self.gate.folded(partition, ledger.released)
+        self.carrier.ready(Ready(partition, ledger.epoch, None, ledger.released, end, 0.0, 0, 0))
+
+    def _committed(self, admin: Any, places: list[Place]) -> dict[int, Place]:
+        request = [ConsumerGroupTopicPartitions(self.group, places)]
+        answer = admin.list_consumer_group_offsets(request, require_stable=True, request_timeout=ANSWER_S)
+        return {place.partition: place for place in answer[self.group].result(2 * ANSWER_S).topic_partitions}
+
+    def _hand_over(self, batch: Batch) -> None:
+        assert self._loop is not None
+        self._loop.call_soon_threadsafe(self.app.flows[self.source].put_nowait, batch)
+
+    async def _commit_now_and_then(self) -> None:
+        while not self.should_stop:
+            await self.sleep(COMMIT_EVERY_S)
+            self.carrier.order(lambda consumer: self._commit(consumer, list(self._ledgers), wait=False))
+
+    def _leave(self, consumer: Consumer, partitions: set[int]) -> None:
+        """In the consumer thread: wait a bounded time for what is running, and commit before letting go."""
+        leaving = [place for place in list(self._ledgers) if place[0] in partitions]
+        give_up = time.monotonic() + self.app.cluster.revoke_bound_s
+        while any(self._ledgers[place].running for place in leaving) and time.monotonic() < give_up:
+            self.carrier.beat = time.monotonic()
+            time.sleep(0.01)
+        self._commit(consumer, leaving, wait=True)
+        for place in leaving:
+            del self._ledgers[place]
+
+    def _commit(self, consumer: Consumer, which: list[tuple[int, int]], *, wait: bool) -> None:
+        """In the consumer thread: commit what is released."""
+        due = []
+        for partition, epoch in which:
+            ledger = self._ledgers[partition, epoch]
+            if not self.carrier.is_ours(partition, epoch):
+                if not wait:
+                    del self._ledgers[partition, epoch]
+            elif wait or ledger.released != ledger.committed:
+                # Between commits more may be begun, so only a last word can be `clean`.
+                due.append((ledger, Place(self.source, partition, ledger.released, ledger.note if wait else BUSY)))
+        if not due:
+            return
+        try:
+            offsets = [place for _, place in due]
+            if wait:
+                consumer.commit(offsets=offsets, asynchronous=False)
+            else:
+                consumer.commit(offsets=offsets, asynchronous=True)
+        except KafkaException as error:
+            # A rebalance is under way, or the coordinator moved: the next commit says it again; redelivery is harmless.
+            self.log.warning("%s: offsets were not committed: %s", self.group, error.args[0].str())
+            return
+        for ledger, place in due:
+            ledger.committed = place.offset
+
+
+def _offsets(admin: Any, places: list[Place], which: Any) -> dict[int, int]:
+    futures = admin.list_offsets(
+        dict.fromkeys(places, which), isolation_level=IsolationLevel.READ_UNCOMMITTED, request_timeout=ANSWER_S
+    )
+    return {place.partition: future.result(2 * ANSWER_S).offset for place, future in futures.items()}

@@ -1,0 +1,237 @@
+"""Source: the door of plain writers (feeds, clock, marks relay, publishers, control, execution's outcomes).
+
+Idempotent, acks=all, routed by the map. A record's id is that of its source, so a source that starts again and repeats
+itself repeats the id as well, and the reader folds it once.
+"""
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
+
+from schemas.record import Record
+from schemas.topics import TOPICS, Topic
+from streams.runtime.clients import RECORD_BYTES_MAX, Cluster, plain_producer, room_producer
+from streams.runtime.fail_stop import fail_stop
+from streams.runtime.headers import Headers, headers_of, root_id
+from streams.runtime.intake import RecordCodec
+from streams.runtime.progress import Progress
+from streams.runtime.room import Routes
+
+FLUSH_S = 60.0
+POLL_S = 0.1
+ANY_PARTITION = -1
+
+Settled = Callable[[str | None], None]
+
+
+class DeliveryFailed(RuntimeError):
+    """Kafka did not acknowledge some records: they may be there or not; written again, they have the same ids."""
+
+
+class NoIdentity(ValueError):
+    """A record that its source cannot name was written without an id; nobody could fold its repetition once."""
+
+
+class RecordTooLarge(ValueError):
+    """A record that no door would let in."""
+
+
+class Outgoing(NamedTuple):
+    """One record for one topic."""
+
+    topic: str
+    key: bytes | None
+    value: bytes
+    partition: int
+    headers: Headers
+
+
+class Source:
+    """Writes what one role may write. Thread-safe; one thread of its own takes acknowledgements.
+
+    atomic_slot: with it, records are written `together` only, and become visible together: for records that must exist
+        in two topics or in none. The slot's name is stable, so that a restart ends what was left open.
+    """
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        codec: RecordCodec,
+        environment: str,
+        role: str,
+        *,
+        progress: Progress | None = None,
+        topic_map: tuple[Topic, ...] = TOPICS,
+        atomic_slot: str | None = None,
+    ):
+        self.role = role
+        self._codec = codec
+        self._routes = Routes(role, topic_map)
+        self._names = {topic.name: topic.full_name(environment) for topic in topic_map}
+        self._progress = progress
+        self._lock = threading.Lock()
+        self._failed: list[str] = []
+        self._delivered: dict[tuple[str, int], int] = {}
+        self._atomic = atomic_slot is not None
+        self._together = False
+        if atomic_slot is None:
+            self._producer: Producer = plain_producer(cluster, self._on_error)
+        else:
+            self._producer = room_producer(cluster, f"{environment}.{role}.{atomic_slot}", self._on_error)
+            self._producer.init_transactions(FLUSH_S)
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._acknowledge, name=f"source {role}", daemon=True)
+        self._thread.start()
+
+    def write(
+        self, record: Record, *, event_id: str | None = None, cause: str = "", trace: bytes | None = None
+    ) -> None:
+        """Hand the record to the producer, for every topic that the map names; a broadcast for every partition.
+
+        event_id: needed for records without a source of their own, ignored for others.
+        Returns before it is durable: `flush` tells. Raises UndeclaredOutput, NoIdentity, RecordTooLarge, CodecError.
+        """
+        assert self._together or not self._atomic, "this source writes `together` only"
+        for outgoing in self._outgoing(record, event_id, cause, trace):
+            self._produce(outgoing, self._note)
+
+    async def deliver(
+        self, records: Iterable[tuple[Record, str | None]], *, cause: str = "", trace: bytes | None = None
+    ) -> None:
+        """Write these (record, event_id); return when all are durable. Raises DeliveryFailed, and as `write`."""
+        assert not self._atomic, "this source writes `together` only"
+        outgoing = [one for record, event_id in records for one in self._outgoing(record, event_id, cause, trace)]
+        if not outgoing:
+            return
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[None] = loop.create_future()
+        left, problems = len(outgoing), []
+
+        def settled(problem: str | None) -> None:
+            nonlocal left
+            left -= 1
+            if problem is not None:
+                problems.append(problem)
+            if left == 0 and not done.done():
+                if problems:
+                    done.set_exception(DeliveryFailed("; ".join(problems)))
+                else:
+                    done.set_result(None)
+
+        def report(error: KafkaError | None, message: Message) -> None:
+            if error is None:
+                self._tell(message)
+            problem = None if error is None else f"{message.topic()}: {error.str()}"
+            loop.call_soon_threadsafe(settled, problem)
+
+        for one in outgoing:
+            self._produce(one, report)
+        await done
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Records written inside become visible together, when the block ends. Raises DeliveryFailed: then none is."""
+        assert self._atomic, "name an atomic slot to write together"
+        self._producer.begin_transaction()
+        self._together = True
+        try:
+            yield
+            self._producer.commit_transaction(FLUSH_S)
+        except BaseException as error:
+            self._undo(error)
+            if isinstance(error, KafkaException):
+                raise DeliveryFailed(f"{self.role}: {error.args[0].str()}") from error
+            raise
+        finally:
+            self._together = False
+        self._tell_all()
+
+    def _undo(self, error: BaseException) -> None:
+        if isinstance(error, KafkaException) and error.args[0].fatal():
+            fail_stop(f"{self.role} was fenced, or its transaction failed for good", error)
+        self._producer.abort_transaction(FLUSH_S)
+        with self._lock:
+            # What was purged by the abort was not lost, and what was delivered is not there.
+            self._failed, self._delivered = [], {}
+
+    def flush(self, timeout_s: float = FLUSH_S) -> None:
+        """Return when all that was written is durable. Raises DeliveryFailed."""
+        left = self._producer.flush(timeout_s)
+        with self._lock:
+            failed, self._failed = self._failed, []
+        if left or failed:
+            unknown = [f"{left} records are not acknowledged after {timeout_s} s"] if left else []
+            raise DeliveryFailed(f"{self.role}: " + "; ".join([*failed[:5], *unknown]))
+        self._tell_all()
+
+    async def flushed(self, timeout_s: float = FLUSH_S) -> None:
+        """`flush` for tasks: the event loop goes on."""
+        await asyncio.get_running_loop().run_in_executor(None, self.flush, timeout_s)
+
+    def close(self) -> None:
+        """Flush, and let go. Raises DeliveryFailed."""
+        try:
+            self.flush()
+        finally:
+            self._closing.set()
+            self._thread.join()
+
+    def _outgoing(self, record: Record, event_id: str | None, cause: str, trace: bytes | None) -> list[Outgoing]:
+        named = root_id(record) or event_id
+        if not named:
+            raise NoIdentity(f"{type(record).__name__} has no source of its own: {self.role} must give its event_id")
+        topics = self._routes[type(record)]
+        value = self._codec.encode(record)
+        if len(value) > RECORD_BYTES_MAX and not all(topic.batch_bytes_max > 2 * RECORD_BYTES_MAX for topic in topics):
+            raise RecordTooLarge(f"{type(record).__name__} takes {len(value)} bytes of {RECORD_BYTES_MAX}")
+        headers = headers_of(named, record.event_time_us, cause, trace)
+        found = []
+        for topic in topics:
+            key, name = topic.key_of(record), self._names[topic.name]
+            if key is None:
+                found += [Outgoing(name, None, value, partition, headers) for partition in range(topic.partitions)]
+            else:
+                found.append(Outgoing(name, key.encode(), value, ANY_PARTITION, headers))
+        return found
+
+    def _produce(self, one: Outgoing, report: Callable[[KafkaError | None, Message], None]) -> None:
+        while True:
+            try:
+                self._producer.produce(
+                    one.topic, one.value, one.key, one.partition, headers=one.headers, on_delivery=report
+                )
+                return
+            except BufferError:
+                # The queue is full: a fast source waits for Kafka.
+                self._producer.poll(POLL_S)
+
+    def _note(self, error: KafkaError | None, message: Message) -> None:
+        with self._lock:
+            if error is not None:
+                self._failed.append(f"{message.topic()}: {error.str()}")
+                return
+            place = (message.topic() or "", message.partition() or 0)
+            self._delivered[place] = max(self._delivered.get(place, 0), (message.offset() or 0) + 1)
+
+    def _tell(self, message: Message) -> None:
+        if self._progress is not None:
+            self._progress.wrote(message.topic() or "", message.partition() or 0, (message.offset() or 0) + 1)
+
+    def _tell_all(self) -> None:
+        with self._lock:
+            delivered, self._delivered = self._delivered, {}
+        if self._progress is not None:
+            for (topic, partition), next_offset in delivered.items():
+                self._progress.wrote(topic, partition, next_offset)
+
+    def _acknowledge(self) -> None:
+        while not self._closing.is_set():
+            self._producer.poll(POLL_S)
+
+    def _on_error(self, error: KafkaError) -> None:
+        if error.fatal() or error.code() == KafkaError._FATAL:
+            fail_stop(f"the producer of {self.role} failed for good: {error.str()}")
