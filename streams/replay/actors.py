@@ -1,0 +1,116 @@
+"""Who takes turns in a replay on servers, beside the rooms: the relay, the paper venue's market, the publishers."""
+
+import time
+from collections import defaultdict
+from typing import Any
+
+from connectors.brokers.paper import PaperVenue
+from schemas.market import Bar, Mark
+from streams.replay.once import OnceSource
+from streams.runtime.reader import Reader, Received
+from streams.runtime.schedule import AsyncActor
+from streams.runtime.source import Source
+from streams.sources.relay import conflated
+
+
+async def _fresh(reader: Reader) -> list[Received]:
+    """All that is known to be written to the reader's topic and not read yet."""
+    received: list[Received] = []
+    while reader.lag:
+        found = await reader.read()
+        received += found
+        reader.done(found)
+    return received
+
+
+class Relay:
+    """Marks to accounts."""
+
+    name = "relay"
+
+    def __init__(self, reader: Reader, source: OnceSource):
+        self._reader = reader
+        self._source = source
+
+    async def drain(self) -> int:
+        """Relay all marks since the last turn, one batch for each instrument and time."""
+        received = await _fresh(self._reader)
+        by_step: dict[tuple[int, str], list[Mark]] = defaultdict(list)
+        for one in received:
+            assert isinstance(one.record, Mark)
+            by_step[(one.record.event_time_us, one.record.instrument_id)].append(one.record)
+        for _, marks in sorted(by_step.items()):
+            batch = conflated(marks)
+            assert batch is not None
+            self._source.write(batch)
+        await self._source.flushed()
+        return len(received)
+
+
+class Market:
+    """The paper venue looks at new bars; what it does to our orders is published, and only then forgotten."""
+
+    name = "paper_venue"
+
+    def __init__(self, venue: PaperVenue, reader: Reader, source: Source):
+        self._venue = venue
+        self._reader = reader
+        self._source = source
+
+    async def drain(self) -> int:
+        """Match working orders against all bars since the last turn."""
+        received = await _fresh(self._reader)
+        for one in sorted(received, key=_by_time):
+            assert isinstance(one.record, Bar)
+            self._venue.on_bar(one.record)
+        waiting = self._venue.unpublished()
+        for _, report in waiting:
+            self._source.write(report)
+        if waiting:
+            await self._source.flushed()
+            self._venue.published(waiting[-1][0])
+        return len(received)
+
+
+class Publishers:
+    """The learner looks at new bars and publishes what it thinks."""
+
+    name = "publishers"
+
+    def __init__(self, learner: Any, reader: Reader, source: OnceSource):
+        self._learner = learner
+        self._reader = reader
+        self._source = source
+
+    async def drain(self) -> int:
+        """Learn from all bars since the last turn, and publish."""
+        received = await _fresh(self._reader)
+        for one in sorted(received, key=_by_time):
+            assert isinstance(one.record, Bar)
+            for signal in self._learner.on_bar(one.record):
+                self._source.write(signal)
+        await self._source.flushed()
+        return len(received)
+
+
+def _by_time(received: Received) -> tuple[int, str]:
+    """Steps are in order of time and instrument, whatever partitions they came from."""
+    assert isinstance(received.record, Bar)
+    return received.record.event_time_us, received.record.instrument_id
+
+
+class Timed:
+    """An actor whose turns are timed: from what was written to it until what it says is committed."""
+
+    def __init__(self, actor: AsyncActor):
+        self.name = actor.name
+        self._actor = actor
+        self.turns_ms: list[float] = []
+
+    async def drain(self) -> int:
+        """One turn of the actor."""
+        begun = time.perf_counter()
+        taken = await self._actor.drain()
+        if taken:
+            self.turns_ms.append((time.perf_counter() - begun) * 1000)
+        return taken

@@ -1,0 +1,197 @@
+"""The engine's process of a replay on servers: all rooms, the paper venue and the driver.
+
+    python -m streams.replay.engine ORDER.json
+
+It may be killed at any point and started again: rooms go on from their tables, the venue from its ledger, and the
+driver leaves out what the log holds already. JSON lines on stdout say how far it is; the last one says `done`.
+"""
+
+import asyncio
+import json
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from connectors.brokers.paper import PaperBroker, PaperRules, PaperVenue, SqliteLedger
+from connectors.kafka.environment import require_mode
+from connectors.registry.client import ConfluentRegistry
+from connectors.registry.publish import codec_of
+from schemas.control import ClockTick, Mode
+from schemas.record import Record
+from schemas.topics import MARKET_BARS, MARKET_MARKS, ORDERS_COMMANDS
+from streams.execution.handler import Execution
+from streams.replay.actors import Market, Publishers, Relay, Timed
+from streams.replay.backtest import CLOCK, inform
+from streams.replay.once import Log, OnceSource
+from streams.replay.order import Order
+from streams.replay.plan import Plan, opening
+from streams.rooms import all_rooms
+from streams.runtime.app import RoomApp
+from streams.runtime.clients import Cluster
+from streams.runtime.reader import Start
+from streams.runtime.schedule import AsyncActor, Step, in_order, settle_async
+
+READY_POLL_S = 0.02
+TELL_EVERY_S = 0.5
+
+
+class Engine:
+    """All actors of one replay, and who drives them."""
+
+    def __init__(self, order: Order, folder: Path):
+        self.plan: Plan = order.plan()
+        cluster = Cluster(order.bootstrap_servers)
+        codec = codec_of(ConfluentRegistry(order.registry_url))
+        require_mode({"bootstrap.servers": order.bootstrap_servers}, codec, order.environment, Mode.REPLAY)
+        self.app = RoomApp(order.environment, cluster, codec, folder, replication=order.replication)
+        self._venue = PaperVenue(
+            name=self.plan.venue,
+            rules=PaperRules(seed=self.plan.seed),
+            ledger=SqliteLedger(folder / "paper-venue.sqlite"),
+        )
+        self._log = Log(cluster, codec, order.environment)
+        self._execution = Execution({self.plan.venue: PaperBroker(self._venue)}, Mode.REPLAY)
+        self.rooms = [self.app.room(room, turns=True) for room in all_rooms()]
+        self.effect = self.app.effect(
+            "execution",
+            ORDERS_COMMANDS,
+            self._execution.on_command,  # type: ignore[arg-type]  # the map lets no other record into this topic
+            order_by=lambda command: str(getattr(command, "account_id")),  # noqa: B009 - every command has one
+            turns=True,
+        )
+        for room in self.rooms:
+            self.app.carry(room)
+        self.app.carry(self.effect)
+        self._sources: dict[str, OnceSource] = {}
+        self._actors: list[Timed] = []
+        self._told_s = 0.0
+        self.steps = 0
+        """Steps of the plan that are done, those done before a restart included."""
+        self.time_us = 0
+        self.stopping = False
+
+    def _source(self, role: str) -> OnceSource:
+        if role not in self._sources:
+            self._sources[role] = OnceSource(
+                self.app.cluster, self.app.codec, self.app.environment, role, self.app.progress, self._log
+            )
+        return self._sources[role]
+
+    async def run(self) -> bool:
+        """Replay the plan; false where it was stopped before its end."""
+        await self.app.start()
+        try:
+            await self._until_ready()
+            self._actors = self._all_actors()
+            await self._open()
+            return await self._drive()
+        finally:
+            await self.app.stop()
+            for source in self._sources.values():
+                source.close()
+
+    def _all_actors(self) -> list[Timed]:
+        actors: list[AsyncActor] = [
+            *self.rooms,
+            self.effect,
+            Relay(self.app.reader(MARKET_MARKS, "relay", Start.BEGINNING), self._source("relay")),
+            Market(
+                self._venue,
+                self.app.reader(MARKET_BARS, "paper_venue", Start.BEGINNING),
+                self.app.source("execution"),
+            ),
+        ]
+        if self.plan.provider_id:
+            from connectors.ai.learner import Learner  # noqa: PLC0415 - river is slow to import, and not always wanted
+
+            reader = self.app.reader(MARKET_BARS, "publishers", Start.BEGINNING)
+            learner = Learner(provider_id=self.plan.provider_id)
+            actors.append(Publishers(learner, reader, self._source("publishers")))
+        return [Timed(actors[i]) for i in in_order([actor.name for actor in actors])]
+
+    async def _until_ready(self) -> None:
+        """Wait until every room and the effect own their partitions and have their tables."""
+        while not (all(room.is_ready for room in self.rooms) and self.effect.carrier.owned):
+            await asyncio.sleep(READY_POLL_S)
+
+    async def _open(self) -> None:
+        for role, record in opening(self.plan):
+            self._source(role).write(record)
+            inform(self._venue, record)
+        await self._flush()
+        await settle_async(self._actors)
+
+    async def _drive(self) -> bool:
+        for step in self.plan.data_set.steps(self.plan.from_us, self.plan.until_us):
+            if self.stopping:
+                return False
+            if await self._begin(step):
+                await settle_async(self._actors)
+            self.steps += 1
+            self.time_us = step.time_us
+            self._tell()
+        return True
+
+    async def _begin(self, step: Step) -> bool:
+        """Let clock and feed write; whether anything was new."""
+        tick: Record = ClockTick(event_time_us=step.time_us, clock_id=CLOCK)
+        ticked = self._source("clock").write(tick) if step.time_us > self.time_us else False
+        fed = [self._source("feeds").write(record) for record in step.records]
+        await self._flush()
+        return ticked or any(fed)
+
+    async def _flush(self) -> None:
+        for source in self._sources.values():
+            await source.flushed()
+
+    def _tell(self) -> None:
+        if time.monotonic() - self._told_s >= TELL_EVERY_S:
+            self._told_s = time.monotonic()
+            tell({"steps": self.steps, "time_us": self.time_us})
+
+    def latency_ms(self) -> dict[str, dict[str, float]]:
+        """Median and 99th percentile of each actor's turns: from what was written to it to what it committed."""
+        return {
+            actor.name: {"p50": _quantile(actor.turns_ms, 0.5), "p99": _quantile(actor.turns_ms, 0.99)}
+            for actor in self._actors
+            if actor.turns_ms
+        }
+
+
+def _quantile(values: list[float], share: float) -> float:
+    ordered = sorted(values)
+    return round(ordered[min(len(ordered) - 1, int(share * len(ordered)))], 2)
+
+
+def tell(news: dict[str, Any]) -> None:
+    """One line of JSON to whoever started this process."""
+    print(json.dumps(news), flush=True)
+
+
+async def _main(order: Order, folder: Path) -> int:
+    engine = Engine(order, folder)
+    loop = asyncio.get_running_loop()
+
+    def stop() -> None:
+        engine.stopping = True
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop)
+    done = await engine.run()
+    tell({"done": done, "steps": engine.steps, "time_us": engine.time_us, "latency_ms": engine.latency_ms()})
+    return 0
+
+
+def main() -> None:
+    """Read the order from the file named on the command line, and carry it out."""
+    path = Path(sys.argv[1])
+    order = msgspec.json.decode(path.read_bytes(), type=Order)
+    sys.exit(asyncio.run(_main(order, path.parent)))
+
+
+if __name__ == "__main__":
+    main()
