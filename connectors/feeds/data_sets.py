@@ -7,7 +7,7 @@ files themselves, byte for byte as their source gave them. Oil ships with the pr
 import hashlib
 import heapq
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
@@ -15,8 +15,8 @@ from typing import NamedTuple
 import msgspec
 
 from connectors.feeds.errors import BadDataSet, UnknownDataSet
-from connectors.feeds.tables import Batch, ColumnMapping, cut, read_table
-from schemas.market import BarBatch
+from connectors.feeds.tables import Batch, ColumnMapping, cut, read_table, without
+from schemas.market import BarBatch, Heartbeat
 from schemas.reference import Instrument
 from schemas.scalars import SECOND_US
 
@@ -61,11 +61,14 @@ class Description(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 class Step(NamedTuple):
-    """All rows of one instrument that become known at one event time."""
+    """All rows of one instrument that become known at one event time.
+
+    Where the set has ticks, the last step of a time also says by a heartbeat that its feeds have told all of that time.
+    """
 
     time_us: int
     instrument_id: str
-    records: list[Batch]
+    records: list[Batch | Heartbeat]
 
 
 class FileCheck(NamedTuple):
@@ -116,7 +119,9 @@ class DataSet:
     def steps(self, from_us: int = 0, to_us: int = 2**62) -> Iterator[Step]:
         """Steps with from_us <= time < to_us, in order of (time, instrument id)."""
         walks = [self._walk(batch, from_us, to_us) for batch in self._batches.values()]
-        yield from heapq.merge(*walks, key=lambda step: (step.time_us, step.instrument_id))
+        steps = heapq.merge(*walks, key=lambda step: (step.time_us, step.instrument_id))
+        ticking = sorted({batch.feed_id for batch in self._batches.values() if not isinstance(batch, BarBatch)})
+        return _with_heartbeats(steps, ticking) if ticking else steps
 
     def span(self) -> tuple[int, int]:
         """Times of the first and the last row."""
@@ -132,10 +137,13 @@ class DataSet:
         batches: dict[str, Batch] = {}
         for entry in sorted(self.description.files, key=lambda entry: (entry.instrument_id, entry.path)):
             table = read_table(self.folder / entry.path, entry.mapping, entry.instrument_id, entry.feed_id)
-            unexpected = [problem for problem in table.problems if problem.row not in set(entry.skipped_rows)]
-            if unexpected or not table.rows:
+            skipped = set(entry.skipped_rows)
+            unexpected = [problem for problem in table.problems if problem.row not in skipped]
+            dropped = {position for position, row in enumerate(table.rows) if row in skipped}
+            batch = without(table.batch, dropped) if dropped else table.batch
+            if unexpected or not batch.times_us:
                 raise BadDataSet(f"{entry.path} of data set {self.name} has rows that cannot be read: {unexpected[:3]}")
-            batches[entry.path] = table.batch
+            batches[entry.path] = batch
         return batches
 
     def _walk(self, batch: Batch, from_us: int, to_us: int) -> Iterator[Step]:
@@ -153,6 +161,18 @@ class DataSet:
             elif due_us >= to_us:
                 return
             start = end
+
+
+def _with_heartbeats(steps: Iterator[Step], feed_ids: Sequence[str]) -> Iterator[Step]:
+    """After the last step of each time, every feed says that it has told all."""
+    held = next(steps, None)
+    while held is not None:
+        following = next(steps, None)
+        if following is None or following.time_us > held.time_us:
+            beats = [Heartbeat(event_time_us=held.time_us, feed_id=feed_id) for feed_id in feed_ids]
+            held = Step(held.time_us, held.instrument_id, [*held.records, *beats])
+        yield held
+        held = following
 
 
 def data_set(name_or_path: str | os.PathLike[str], imported: Path | None = None) -> DataSet:

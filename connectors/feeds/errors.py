@@ -6,6 +6,11 @@ FeedError
 └── ImportRefused      a file has rows that cannot be used; nothing was imported
 """
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from connectors.feeds.importer import FileReport
+
 
 class FeedError(Exception):
     """Anything wrong with recorded market data; the message says what, where and what to do."""
@@ -20,4 +25,8 @@ class BadDataSet(FeedError):
 
 
 class ImportRefused(FeedError):
-    """A file has rows that cannot be used; nothing was imported. The message names the first of them."""
+    """A file has rows that cannot be used; nothing was imported. The message names the first, `reports` all of them."""
+
+    def __init__(self, message: str, reports: "list[FileReport]") -> None:
+        super().__init__(message)
+        self.reports = reports

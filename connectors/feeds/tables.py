@@ -10,7 +10,7 @@ import io
 import zipfile
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal, InvalidOperation
+from decimal import Context, Decimal
 from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple
@@ -25,6 +25,9 @@ Batch = BarBatch | QuoteBatch | TradeBatch
 
 _MS = 1_000
 _INT64 = 2**63
+_DIGITS_MAX = 20
+_WIDE = Context(prec=100)
+"""So that no digit of a text is lost unseen."""
 
 
 class Shape(StrEnum):
@@ -137,6 +140,18 @@ def read_table(path: Path, mapping: ColumnMapping, instrument_id: str, feed_id: 
     return Table(_batch_of(mapping, kept, len(sizes), instrument_id, feed_id), rows, problems)
 
 
+def header_of(path: Path) -> list[str]:
+    """The first row of a file. Raises BadDataSet where it cannot be opened."""
+    rows = _parquet_rows(path) if path.suffix == ".parquet" else _csv_rows(path, ",")
+    return next(rows, (0, []))[1]
+
+
+def texts_of(path: Path, mapping: ColumnMapping, fields: Sequence[str]) -> Iterator[list[str]]:
+    """Texts of these fields, row by row, as they are written."""
+    for _, texts in _rows(path, mapping, fields):
+        yield texts
+
+
 def columns_of(batch: Batch) -> tuple[list[int], ...]:
     """All columns of a batch, times first."""
     match batch:
@@ -230,9 +245,11 @@ class _Scale:
         if not text:
             raise _Unusable(Problem.MISSING, "a value is missing")
         try:
-            number = (Decimal(text) * self._unit).scaleb(-self._exponent)
+            number = _WIDE.multiply(Decimal(text), self._unit).scaleb(-self._exponent, _WIDE)
+            if number.is_finite() and number.adjusted() > _DIGITS_MAX:
+                raise _Unusable(Problem.ABSURD, f"{text[:40]!r} is too large")
             integer = int(number.to_integral_value()) if self._rounds else int(number)
-        except (InvalidOperation, ValueError, OverflowError) as error:
+        except (ArithmeticError, ValueError) as error:
             raise _Unusable(Problem.UNPARSABLE, f"{text[:40]!r} is not a finite number") from error
         if integer != number and not self._rounds:
             raise _Unusable(Problem.UNPARSABLE, f"{text[:40]!r} has more decimals than 10^{self._exponent} can hold")
