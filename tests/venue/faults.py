@@ -19,6 +19,7 @@ on the stream
     REORDER         an event is told after the next one
     GAP             an event is not told at all
     FREEZE          no event is told while the connection and its pings go on; on thaw they are dropped
+    GARBLE          an event is told without its order's status and its fill's price
     DISCONNECT      the connection is closed before the event is told
 """
 
@@ -46,6 +47,7 @@ class Kind(StrEnum):
     REORDER = "REORDER"
     GAP = "GAP"
     FREEZE = "FREEZE"
+    GARBLE = "GARBLE"
     DISCONNECT = "DISCONNECT"
 
 
@@ -53,7 +55,7 @@ ON_REQUESTS = frozenset({
     Kind.SLOW, Kind.TOO_MANY, Kind.SERVER_ERROR, Kind.RESET, Kind.LOSE_ANSWER, Kind.IGNORE, Kind.EXPIRED,
     Kind.MALFORMED, Kind.REFUSE,
 })  # fmt: skip
-ON_EVENTS = frozenset({Kind.DUPLICATE, Kind.REORDER, Kind.GAP, Kind.FREEZE, Kind.DISCONNECT})
+ON_EVENTS = frozenset({Kind.DUPLICATE, Kind.REORDER, Kind.GAP, Kind.FREEZE, Kind.GARBLE, Kind.DISCONNECT})
 
 
 @dataclass(slots=True)

@@ -51,9 +51,10 @@ class Judge:
     def cash(self, account: str) -> Decimal:
         return next(one.cash for one in self._ledger.accounts() if one.number == account)
 
-    def attempts(self, what: str = "submit") -> Counter[str]:
-        """How often each order, cancel or replace was asked for, by name."""
-        return Counter(request["name"] for request in self._ledger.requests() if request["what"] == what)
+    def attempts(self, what: str = "submit", key: str = "") -> Counter[str]:
+        """How often each order, cancel or replace was asked for (with this key), by name."""
+        asked = (one for one in self._ledger.requests() if one["what"] == what and key in ("", one["account"]))
+        return Counter(request["name"] for request in asked)
 
     def faults(self) -> Counter[str]:
         """How many requests each script befell."""

@@ -24,11 +24,14 @@ def account_of(account: Json = ALICE, account_id: str = "alice") -> AlpacaAccoun
     return AlpacaAccount(account_id, account["number"], Credentials(account["key"], account["secret"]))
 
 
-def alpaca_at(at: Venue, *, manners: Manners = HASTY, since: str = "") -> AlpacaBroker:
-    """A broker for alice at this venue."""
-    instruments = [teapots(venue="ALPACA")]
+def alpaca_at(at: Venue, account: Json = ALICE, *, manners: Manners = HASTY, since: str = "") -> AlpacaBroker:
+    """A broker for alice, who has this account at this venue."""
     return AlpacaBroker(
-        endpoint_of(at), [account_of()], instruments, manners=manners, since={"alice": since} if since else None
+        endpoint_of(at),
+        [account_of(account)],
+        [teapots(venue="ALPACA")],
+        manners=manners,
+        since={"alice": since} if since else None,
     )
 
 

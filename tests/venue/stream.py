@@ -45,6 +45,8 @@ class Hub:
         elif fault.kind is Kind.DISCONNECT:
             self.disconnect(account)
             told = []
+        elif fault.kind is Kind.GARBLE:
+            told = [{"event": event["event"], "order": {"id": event["order"]["id"]}}]
         else:
             told = []
         for one in told:

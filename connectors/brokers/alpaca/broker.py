@@ -1,7 +1,7 @@
 """Alpaca as a broker."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import aclosing
 
 from connectors.brokers.alpaca.account import Account
@@ -107,7 +107,7 @@ class AlpacaBroker:
     async def fills(self, account_id: str, cursor: str = "") -> FillPage:
         return await self._account(account_id).fills(cursor)
 
-    async def reports(self) -> AsyncIterator[ExecutionReport]:
+    async def reports(self) -> AsyncGenerator[ExecutionReport]:
         """The streams of all accounts as one. Raises Unavailable or Refused when one of them ends."""
         told: asyncio.Queue[tuple[ExecutionReport, asyncio.Event] | BaseException] = asyncio.Queue()
 
