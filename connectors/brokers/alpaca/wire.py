@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from decimal import Decimal
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
 import msgspec
 
@@ -10,6 +10,9 @@ from schemas.order import Side
 from schemas.scalars import InvalidScalar, check_decimal, micros_of
 
 T = TypeVar("T")
+
+Moment = Annotated[datetime, msgspec.Meta(tz=True)]
+"""A time with its zone; one without is a guess."""
 
 SIDES: dict[str, Side] = {
     "buy": Side.BUY,
@@ -35,12 +38,12 @@ class WireOrder(msgspec.Struct, frozen=True, gc=False):
     type: str
     status: str
     filled_qty: Decimal
-    submitted_at: datetime
+    submitted_at: Moment
     qty: Decimal | None = None
     filled_avg_price: Decimal | None = None
     limit_price: Decimal | None = None
     stop_price: Decimal | None = None
-    updated_at: datetime | None = None
+    updated_at: Moment | None = None
     replaced_by: str | None = None
     replaces: str | None = None
 
@@ -63,7 +66,7 @@ class WireUpdate(msgspec.Struct, frozen=True, gc=False):
 
     event: str
     order: WireOrder
-    timestamp: datetime | None = None
+    timestamp: Moment | None = None
     execution_id: str | None = None
     previous_execution_id: str | None = None
     price: Decimal | None = None
@@ -82,7 +85,7 @@ class WireFill(msgspec.Struct, frozen=True, gc=False):
 
     id: str
     order_id: str
-    transaction_time: datetime
+    transaction_time: Moment
     price: Decimal
     qty: Decimal
     cum_qty: Decimal
