@@ -34,18 +34,21 @@ def after(floor: Floor, control: StrategyControl, catalogue: Catalogue) -> Floor
     if control.request_id in floor.requests:
         return floor
     requests = (*floor.requests, control.request_id)[-REQUESTS_KEPT:]
+    held: tuple[Parameter, ...] = ()
     known = floor.deployments.get(control.strategy_id)
     try:
         deployment = _VERBS[control.verb](known, control, catalogue)
         if known is None and len(floor.deployments) >= INSTANCES_MAX:
             raise Refused(StrategyCode.TOO_MANY, f"{INSTANCES_MAX} instances are deployed already")
+        if control.verb in (StrategyVerb.DEPLOY, StrategyVerb.CHANGE):
+            held = _held(deployment, catalogue)
     except Refused as refused:
-        return msgspec.structs.replace(floor, requests=requests, news=_with_news(floor, control, known, refused))
+        return msgspec.structs.replace(floor, requests=requests, news=_with_news(floor, control, known, held, refused))
     return Floor(
         now_us=floor.now_us,
         deployments={**floor.deployments, deployment.strategy_id: deployment},
         on_instrument=_indexed(floor, known, deployment),
-        news=_with_news(floor, control, deployment, None),
+        news=_with_news(floor, control, deployment, held),
         requests=requests,
     )
 
@@ -131,8 +134,18 @@ _SAID: dict[StrategyVerb, StrategyChange] = {
 }
 
 
+def _held(deployment: Deployment, catalogue: Catalogue) -> tuple[Parameter, ...]:
+    """Every parameter with its value, defaults included."""
+    values = values_of(deployment.strategy_name, deployment.parameters, catalogue)
+    return tuple(Parameter(name=name, value=str(value)) for name, value in values.items())
+
+
 def _with_news(
-    floor: Floor, control: StrategyControl, deployment: Deployment | None, refused: Refused | None
+    floor: Floor,
+    control: StrategyControl,
+    deployment: Deployment | None,
+    held: tuple[Parameter, ...],
+    refused: Refused | None = None,
 ) -> dict[str, tuple[News, ...]]:
     """All news, with that of this request at the instrument it concerns."""
     instrument_id = deployment.instrument_id if deployment is not None else control.instrument_id
@@ -147,7 +160,7 @@ def _with_news(
         author=control.author,
         code=None if refused is None else refused.code,
         detail=control.reason if refused is None else str(refused),
-        parameters=deployment.parameters if deployment is not None and refused is None else (),
+        parameters=held,
     )
     return {**floor.news, instrument_id: (*before, news)[-NEWS_KEPT:]}
 
