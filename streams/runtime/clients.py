@@ -121,8 +121,8 @@ def plain_producer(cluster: Cluster, on_error: ErrorCallback) -> Producer:
         **cluster.settings(),
         **_writing(),
         "delivery.timeout.ms": 30_000,
-        # A millisecond of company makes batches out of a busy source and costs a lone record little.
-        "linger.ms": 1,
+        # A lone record goes at once; those of a busy source find company while the one before is under way.
+        "linger.ms": 0,
         "error_cb": on_error,
     }
     return Producer(settings)

@@ -6,6 +6,7 @@ itself repeats the id as well, and the reader folds it once.
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
@@ -23,6 +24,7 @@ from streams.runtime.room import Routes
 
 FLUSH_S = 60.0
 POLL_S = 0.1
+QUEUE_FULL_S = 0.005
 ANY_PARTITION = -1
 
 Settled = Callable[[str | None], None]
@@ -73,9 +75,11 @@ class Source:
         self._routes = Routes(role, topic_map)
         self._names = {topic.name: topic.full_name(environment) for topic in topic_map}
         self._progress = progress
-        self._lock = threading.Lock()
+        self._settled = threading.Condition()
+        self._outstanding = 0
         self._failed: list[str] = []
         self._delivered: dict[tuple[str, int], int] = {}
+        self._waiting: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = []
         self._atomic = atomic_slot is not None
         self._together = False
         if atomic_slot is None:
@@ -123,6 +127,8 @@ class Source:
                     done.set_result(None)
 
         def report(error: KafkaError | None, message: Message) -> None:
+            with self._settled:
+                self._one_settled()
             if error is None:
                 self._tell(message)
             problem = None if error is None else f"{message.topic()}: {error.str()}"
@@ -154,23 +160,41 @@ class Source:
         if isinstance(error, KafkaException) and error.args[0].fatal():
             fail_stop(f"{self.role} was fenced, or its transaction failed for good", error)
         self._producer.abort_transaction(FLUSH_S)
-        with self._lock:
+        with self._settled:
             # What was purged by the abort was not lost, and what was delivered is not there.
             self._failed, self._delivered = [], {}
 
     def flush(self, timeout_s: float = FLUSH_S) -> None:
         """Return when all that was written is durable. Raises DeliveryFailed."""
-        left = self._producer.flush(timeout_s)
-        with self._lock:
+        with self._settled:
+            self._settled.wait_for(lambda: self._outstanding == 0, timeout_s)
+        self._raise_or_tell(timeout_s)
+
+    async def flushed(self, timeout_s: float = FLUSH_S) -> None:
+        """`flush` for tasks: the event loop goes on."""
+        event = asyncio.Event()
+        waiter = (asyncio.get_running_loop(), event)
+        with self._settled:
+            if self._outstanding:
+                self._waiting.append(waiter)
+            else:
+                event.set()
+        try:
+            await asyncio.wait_for(event.wait(), timeout_s)
+        except TimeoutError:
+            with self._settled:
+                if waiter in self._waiting:
+                    self._waiting.remove(waiter)
+        self._raise_or_tell(timeout_s)
+
+    def _raise_or_tell(self, timeout_s: float) -> None:
+        with self._settled:
+            left = self._outstanding
             failed, self._failed = self._failed, []
         if left or failed:
             unknown = [f"{left} records are not acknowledged after {timeout_s} s"] if left else []
             raise DeliveryFailed(f"{self.role}: " + "; ".join([*failed[:5], *unknown]))
         self._tell_all()
-
-    async def flushed(self, timeout_s: float = FLUSH_S) -> None:
-        """`flush` for tasks: the event loop goes on."""
-        await asyncio.get_running_loop().run_in_executor(None, self.flush, timeout_s)
 
     def close(self) -> None:
         """Flush, and let go. Raises DeliveryFailed."""
@@ -199,6 +223,8 @@ class Source:
         return found
 
     def _produce(self, one: Outgoing, report: Callable[[KafkaError | None, Message], None]) -> None:
+        with self._settled:
+            self._outstanding += 1
         while True:
             try:
                 self._producer.produce(
@@ -206,23 +232,34 @@ class Source:
                 )
                 return
             except BufferError:
-                # The queue is full: a fast source waits for Kafka.
-                self._producer.poll(POLL_S)
+                # The queue is full: a fast source waits for Kafka, whose acknowledgements the other thread takes.
+                time.sleep(QUEUE_FULL_S)
 
     def _note(self, error: KafkaError | None, message: Message) -> None:
-        with self._lock:
+        with self._settled:
             if error is not None:
                 self._failed.append(f"{message.topic()}: {error.str()}")
-                return
-            place = (message.topic() or "", message.partition() or 0)
-            self._delivered[place] = max(self._delivered.get(place, 0), (message.offset() or 0) + 1)
+            else:
+                place = (message.topic() or "", message.partition() or 0)
+                self._delivered[place] = max(self._delivered.get(place, 0), (message.offset() or 0) + 1)
+            self._one_settled()
+
+    def _one_settled(self) -> None:
+        """Under the lock: one record is acknowledged or given up."""
+        self._outstanding -= 1
+        if self._outstanding:
+            return
+        self._settled.notify_all()
+        waiting, self._waiting = self._waiting, []
+        for loop, event in waiting:
+            loop.call_soon_threadsafe(event.set)
 
     def _tell(self, message: Message) -> None:
         if self._progress is not None:
             self._progress.wrote(message.topic() or "", message.partition() or 0, (message.offset() or 0) + 1)
 
     def _tell_all(self) -> None:
-        with self._lock:
+        with self._settled:
             delivered, self._delivered = self._delivered, {}
         if self._progress is not None:
             for (topic, partition), next_offset in delivered.items():
