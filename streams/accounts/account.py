@@ -9,6 +9,8 @@ from schemas.record import Part
 from schemas.risk import DiscrepancyKind, Limit, LimitChange
 from streams.accounts.orders.order import Order
 from streams.accounts.positions.ledger import FLAT, Net
+from streams.accounts.risk.guards import Guard
+from streams.accounts.risk.protections import Closed
 
 ZERO = Decimal(0)
 
@@ -141,6 +143,7 @@ class Holding(Part, frozen=True):
     mark, mark_us: last folded; value: what it adds to equity; notional: signed; worst: absolute, if what works fills
     currency: of these amounts; empty before the first mark
     last_strategy: who traded last
+    guards: what watches it, by owner; the owner of the whole position is empty
     """
 
     instrument_id: str
@@ -156,6 +159,13 @@ class Holding(Part, frozen=True):
     worst: Decimal = ZERO
     currency: str = ""
     last_strategy: str = ""
+    guards: dict[str, Guard] = field(default_factory=dict)
+
+
+class Trades(Part, frozen=True):
+    """Trades that were closed lately, oldest first, for protections."""
+
+    closed: tuple[Closed, ...] = ()
 
 
 class Account(Part, frozen=True):
@@ -168,6 +178,7 @@ class Account(Part, frozen=True):
     condition: Condition = Condition()
     totals: Totals = Totals()
     flow: Flow = Flow()
+    trades: Trades = Trades()
     holdings: dict[str, Holding] = field(default_factory=dict)
     orders: dict[str, Order] = field(default_factory=dict)
     ended: dict[str, Order] = field(default_factory=dict)

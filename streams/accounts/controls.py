@@ -7,6 +7,7 @@ from msgspec.structs import replace
 from schemas.control import AccountOpened, CashMovement, KillSwitch, KillVerb, Scope, StrategyControl, TradingState
 from schemas.dead_letter import UnreadableRecord
 from schemas.execution import BrokerCash, BrokerPositions
+from schemas.record import Record
 from schemas.risk import DiscrepancyKind, DiscrepancyResolved, LimitChange, RiskEventKind
 from schemas.scalars import DAY_US, rounded
 from streams.accounts.account import Profile
@@ -17,6 +18,7 @@ from streams.accounts.positions.ledger import Net
 from streams.accounts.risk.limits import applied, objection
 from streams.accounts.risk.states import state_of
 from streams.accounts.snapshot import say_snapshot
+from streams.accounts.stops import rearm_all
 from streams.accounts.turn import Turn
 from streams.accounts.valuation import conversion
 
@@ -122,6 +124,8 @@ def apply_limits(turn: Turn, change: LimitChange) -> None:
         RiskEventKind.LIMIT_CHANGED, "LIMIT_CHANGED", author=change.author, reason=change.reason,
         value=" ".join(f"{one.name}={one.value}" for one in change.limits),
     )  # fmt: skip
+    if turn.account.holdings:
+        rearm_all(turn)
 
 
 def kill(turn: Turn, switch: KillSwitch) -> None:
@@ -270,6 +274,16 @@ def _adopt_position(turn: Turn, instrument_id: str, quantity: Decimal) -> None:
     turn.measure()
     turn.say_position(turn.holding(instrument_id), instrument)
     say_snapshot(turn)
+
+
+def refuse_numbers(turn: Turn, record: Record, error: ArithmeticError) -> Turn:
+    """Numbers beyond what arithmetic can hold: nothing of the record is folded, and the account only reduces."""
+    condition = turn.account.condition
+    turn.change(condition=replace(condition, own={**condition.own, UNREADABLE: TradingState.REDUCING}))
+    subject = record.source_key() or f"{type(record).__name__}@{record.event_time_us}"
+    turn.say_risk(RiskEventKind.INPUT_REFUSED, "NUMBER_OUT_OF_RANGE", value=subject, reason=type(error).__name__)
+    open_case(turn, DiscrepancyKind.UNREADABLE, UNREADABLE, ours="unread", theirs=subject)
+    return turn
 
 
 def _seen(turn: Turn, request_id: str) -> bool:

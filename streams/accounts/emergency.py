@@ -65,8 +65,19 @@ def cancel(turn: Turn, order: Order, cause: str) -> bool:
     return True
 
 
+DRAWDOWN_STOP = "drawdown_stop"
+"""State of an account that flattened itself after it fell too far from its peak."""
+
+
 def close_positions(turn: Turn) -> None:
-    """Send the exits that standing FLATTEN switches ask for, where nothing that works is in the way."""
+    """Send the exits that FLATTEN switches and a drawdown stop ask for, where nothing that works is in the way."""
+    if DRAWDOWN_STOP in turn.account.condition.own:
+        for name in sorted(turn.account.holdings):
+            held = turn.account.holdings[name].net.quantity
+            if held:
+                exit_position(turn, name, held, "FLATTEN", DRAWDOWN_STOP)
+    if not turn.shared.switches:
+        return
     flattening = [switch for _, switch in sorted(turn.shared.switches.items()) if switch.verb is KillVerb.FLATTEN]
     for switch in flattening:
         for name in sorted(turn.account.holdings):

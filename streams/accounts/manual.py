@@ -47,8 +47,9 @@ def manual(turn: Turn, asked: ManualOrder) -> None:
 
 
 def proposal_of(account_id: str, asked: ManualOrder) -> Proposal | None:
-    """The order that a request to place would be; None where it lacks side or quantity."""
-    if asked.side is None or asked.quantity is None:
+    """The order that a request to place would be; None where it lacks side or quantity, or a number is none."""
+    numbers = (asked.quantity, asked.limit_price, asked.stop_price, asked.trail_offset)
+    if asked.side is None or asked.quantity is None or not all(one is None or one.is_finite() for one in numbers):
         return None
     return Proposal(
         client_order_id=order_id(account_id, asked.request_id),
@@ -117,6 +118,9 @@ def _replace(turn: Turn, asked: ManualOrder, order: Order) -> None:
         _refuse(turn, asked, "REPLACE_NOT_POSSIBLE")
         return
     quantity = asked.quantity if asked.quantity is not None else order.quantity
+    if not all(one is None or one.is_finite() for one in (asked.quantity, asked.limit_price, asked.stop_price)):
+        _refuse(turn, asked, "NOT_A_NUMBER")
+        return
     proposal = Proposal(
         client_order_id=order_id(turn.account.profile.account_id, asked.request_id, "replace"),
         cause=asked.request_id,

@@ -6,10 +6,12 @@ from msgspec.structs import replace
 
 from schemas.execution import ExecutionReport, Fill, NotSent
 from schemas.order import OrderStatus, OrderType, Side, TimeInForce
-from schemas.reference import Instrument
+from schemas.reference import ContractKind, Instrument
 from schemas.risk import DiscrepancyKind, RiskEventKind
 from schemas.scalars import rounded
 from streams.accounts.discrepancies import case_id, close_case, open_case
+from streams.accounts.emergency import close_positions
+from streams.accounts.losses import note_closed, watch_losses
 from streams.accounts.orders.fold import Change, Finding, find_order, fold_not_sent, fold_report
 from streams.accounts.orders.order import EXTERNAL, Execution, Order
 from streams.accounts.orders.states import Trigger
@@ -17,6 +19,7 @@ from streams.accounts.positions.contract import ONE, pays_difference, value
 from streams.accounts.positions.ledger import FLAT, Folded, Net, fold_fill, undo_fill
 from streams.accounts.risk.latches import note_execution, note_outcome
 from streams.accounts.snapshot import say_snapshot
+from streams.accounts.stops import arm, on_order_ended
 from streams.accounts.turn import Turn
 from streams.accounts.valuation import terms_of
 
@@ -44,6 +47,9 @@ def report(turn: Turn, said: ExecutionReport) -> None:
         order = _stranger(turn, said)
         if order is None:
             return
+    if not _foldable(turn, said):
+        _found(turn, order, Finding.MALFORMED, said)
+        return
     step = fold_report(order, said)
     if step.order is not order:
         _moved(turn, order, step.order, step.trigger, step.changes, said)
@@ -54,7 +60,11 @@ def report(turn: Turn, said: ExecutionReport) -> None:
         _settled(turn, step.order)
         if step.changes:
             turn.measure()
+            _after_fill(turn, step.order)
             say_snapshot(turn)
+        if step.order.ended:
+            on_order_ended(turn, step.order)
+            close_positions(turn)
 
 
 def not_sent(turn: Turn, said: NotSent) -> None:
@@ -76,6 +86,17 @@ def not_sent(turn: Turn, said: NotSent) -> None:
             turn, KIND_OF[finding], order.client_order_id, ours=str(order.status), theirs=f"not sent: {said.reason}",
             instrument_id=order.instrument_id,
         )  # fmt: skip
+
+
+def _foldable(turn: Turn, said: ExecutionReport) -> bool:
+    """Whether the numbers are numbers, and the contract can have such a price."""
+    numbers = (said.order_quantity, said.last_quantity, said.cumulative_quantity, said.last_price, said.fee,
+               said.limit_price, said.stop_price)  # fmt: skip
+    if not all(number is None or number.is_finite() for number in numbers):
+        return False
+    instrument = turn.instrument(said.instrument_id)
+    inverse = instrument is not None and instrument.contract is ContractKind.INVERSE
+    return not (inverse and said.last_quantity and said.last_price is not None and said.last_price <= 0)
 
 
 def _moved(
@@ -100,6 +121,13 @@ def _moved(
     for fill in fills:
         turn.say(fill)
     turn.say_position(turn.holding(after.instrument_id), instrument)
+
+
+def _after_fill(turn: Turn, order: Order) -> None:
+    instrument = turn.instrument(order.instrument_id)
+    if instrument is not None:
+        arm(turn, order, instrument)
+    watch_losses(turn)
 
 
 def _fold_change(
@@ -137,6 +165,7 @@ def _fold_change(
     owners[owner] = part.net
     if not part.net.quantity:
         del owners[owner]
+    closed = change.added and part.closed and (not part.net.quantity or (part.net.quantity > 0) != (share.quantity > 0))
     holding = replace(holding, net=effect.net, owners=owners, other_fees=others, last_strategy=owner)
     turn.put_holding(holding, instrument)
     if pays_difference(instrument.instrument_class, instrument.contract):
@@ -146,6 +175,8 @@ def _fold_change(
     turn.move_cash(fee_currency, -fee)
     if change.added:
         note_execution(turn, owner, order.instrument_id)
+    if closed:
+        note_closed(turn, order, share, part, instrument)
     fill = Fill(
         event_time_us=turn.at_us,
         account_id=turn.account.profile.account_id,

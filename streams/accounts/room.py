@@ -14,7 +14,7 @@ from schemas.reference import FeeSchedule, Instrument, TradingSession
 from schemas.risk import DiscrepancyResolved, LimitChange
 from schemas.topics import ACCOUNTS_INBOX, Topic
 from streams.accounts import controls, manual, reports, ticks, wishes
-from streams.accounts.account import Account, Condition, Flow, Holding, Profile, Totals
+from streams.accounts.account import Account, Condition, Flow, Holding, Profile, Totals, Trades
 from streams.accounts.orders.order import Order
 from streams.accounts.shared import KnownMark, Shared, Standing, Switch, Time, fold, pairs_of
 from streams.accounts.turn import Turn
@@ -24,7 +24,7 @@ PRECISE = decimal.Context(prec=50, rounding=decimal.ROUND_HALF_EVEN)
 """Products of two wire decimals are exact in it."""
 
 PARTS: tuple[tuple[str, type[Part]], ...] = (
-    ("profile", Profile), ("condition", Condition), ("totals", Totals), ("flow", Flow),
+    ("profile", Profile), ("condition", Condition), ("totals", Totals), ("flow", Flow), ("trades", Trades),
 )  # fmt: skip
 SHARED_PARTS: dict[str, type[Part]] = {
     "time": Time, "instrument": Instrument, "mark": KnownMark, "fees": FeeSchedule, "calendar": TradingSession,
@@ -58,6 +58,8 @@ class Accounts(Room[Account, Shared]):
         decimal.setcontext(PRECISE)
         try:
             _fold(turn, record)
+        except ArithmeticError as error:
+            turn = controls.refuse_numbers(Turn(state, shared, record.event_time_us), record, error)
         finally:
             decimal.setcontext(before)
         return Outcome(turn.account, tuple(turn.outputs))
@@ -99,12 +101,13 @@ class Accounts(Room[Account, Shared]):
                 (ended if part.ended else orders)[part.client_order_id] = part
         profile = parts.get("profile", Profile(account_id=key))
         condition, totals = parts.get("condition", Condition()), parts.get("totals", Totals())
-        flow = parts.get("flow", Flow())
+        flow, trades = parts.get("flow", Flow()), parts.get("trades", Trades())
         assert isinstance(profile, Profile), "the part `profile` is a Profile"
         assert isinstance(condition, Condition), "the part `condition` is a Condition"
         assert isinstance(totals, Totals), "the part `totals` is a Totals"
         assert isinstance(flow, Flow), "the part `flow` is a Flow"
-        return Account(profile, condition, totals, flow, holdings, orders, ended)
+        assert isinstance(trades, Trades), "the part `trades` is a Trades"
+        return Account(profile, condition, totals, flow, trades, holdings, orders, ended)
 
     def shared_parts(self, shared: Shared) -> Mapping[str, Part]:
         """The shared state in parts: a mark changes often, an instrument hardly ever."""

@@ -7,12 +7,14 @@ from msgspec.structs import replace
 from schemas.control import TradingState
 from schemas.market import MarkBatch
 from schemas.order import OrderStatus, QueryOrder
+from schemas.reference import Instrument
 from schemas.risk import RiskEventKind
 from schemas.scalars import DAY_US, SECOND_US
+from streams.accounts import stops
 from streams.accounts.controls import apply_limits
 from streams.accounts.emergency import close_positions
+from streams.accounts.losses import watch_losses
 from streams.accounts.orders.order import Order
-from streams.accounts.risk.bounds import Bounds
 from streams.accounts.shared import WINDOW_US
 from streams.accounts.snapshot import say_snapshot
 from streams.accounts.turn import Turn
@@ -48,7 +50,8 @@ def tick(turn: Turn) -> None:
         _sweep(turn)
     if account.orders or account.ended:
         _ask(turn)
-    if turn.shared.switches and account.holdings:
+    if account.holdings:
+        stops.on_tick(turn)
         close_positions(turn)
     if turn.account.totals.marked_us < turn.shared.time.before_us or not turn.shared.time.before_us:
         turn.measure()
@@ -62,6 +65,7 @@ def marks(turn: Turn, batch: MarkBatch) -> None:
     if not account.profile.opened:
         return
     moved = False
+    watched: list[tuple[str, Instrument]] = []
     for mark in batch.marks:
         name = mark.instrument_id
         known = shared.marks.get(name)
@@ -77,11 +81,15 @@ def marks(turn: Turn, batch: MarkBatch) -> None:
         moved = True
         if valued.net.quantity:
             turn.say_position(valued, instrument)
+            if valued.guards:
+                watched.append((name, instrument))
     if not moved and not any(mark.instrument_id in shared.pairs.values() for mark in batch.marks):
         return
     roll(turn)
     before = turn.account.totals.equity
     turn.measure()
+    for name, instrument in watched:
+        stops.on_mark(turn, turn.account.holdings[name], instrument, shared.marks[name])
     watch_losses(turn)
     totals = turn.account.totals
     if totals.equity != before:
@@ -111,33 +119,6 @@ def _release_day(turn: Turn) -> None:
         own = {name: state for name, state in condition.own.items() if name != "daily_loss"}
         turn.change(condition=replace(condition, own=own))
         turn.say_risk(RiskEventKind.TRADING_STATE, "DAY_BEGAN", state=TradingState.ACTIVE)
-
-
-def watch_losses(turn: Turn) -> None:
-    """Hold the account back where a loss went beyond its limit: for the day, or until a person resumes."""
-    account = turn.account
-    totals, equity = account.totals, account.totals.equity
-    if equity is None:
-        return
-    bounds = Bounds(account.profile.limits)
-    begun = totals.day_equity
-    if begun is not None and equity < begun and begun > 0:
-        _hold(turn, "daily_loss", (begun - equity) / begun, bounds.value("daily_loss_max"))
-    if equity < totals.peak and totals.peak > 0:
-        _hold(turn, "drawdown", (totals.peak - equity) / totals.peak, bounds.value("drawdown_max"))
-    begun = totals.before_equity if totals.before_equity is not None else totals.window_equity
-    if begun is not None and equity < begun and begun > 0:
-        _hold(turn, "loss_velocity", (begun - equity) / begun, bounds.value("loss_velocity_max"))
-
-
-def _hold(turn: Turn, name: str, value: Decimal, bound: Decimal | None) -> None:
-    condition = turn.account.condition
-    if bound is None or value <= bound or name in condition.own:
-        return
-    turn.change(condition=replace(condition, own={**condition.own, name: TradingState.REDUCING}))
-    turn.say_risk(
-        RiskEventKind.TRADING_STATE, name.upper(), state=TradingState.REDUCING, value=f"{value:.6f}", limit=str(bound)
-    )
 
 
 def _put_into_force(turn: Turn) -> None:

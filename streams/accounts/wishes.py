@@ -7,10 +7,11 @@ from msgspec.structs import replace
 from schemas.ids import short_id
 from schemas.intent import TradeIntent
 from schemas.order import OrderType, Side, SubmitOrder
-from schemas.reference import Instrument
+from schemas.reference import ContractKind, Instrument
 from schemas.risk import CheckOutcome, CheckResult, RiskVerdict
 from schemas.scalars import SECOND_US
 from streams.accounts.orders.order import Order, order_of
+from streams.accounts.positions.contract import value
 from streams.accounts.risk.bounds import Bounds
 from streams.accounts.risk.checks import evaluate
 from streams.accounts.risk.flow import counted, fingerprint
@@ -21,6 +22,8 @@ from streams.accounts.turn import Turn
 from streams.accounts.valuation import conversion
 
 ZERO = Decimal(0)
+ONE = Decimal(1)
+HALF = Decimal("0.5")
 
 NO_CHANGE = "NO_CHANGE"
 """Code of the verdict on a wish that is fulfilled already: not a denial, and no order."""
@@ -44,7 +47,9 @@ def wish(turn: Turn, intent: TradeIntent) -> None:
     instrument = turn.instrument(intent.instrument_id)
     sized = Sized(ZERO, "INSTRUMENT_UNKNOWN", intent.instrument_id)
     quantity = ZERO
-    if instrument is not None:
+    if not _are_numbers(intent):
+        sized = Sized(ZERO, "NOT_A_NUMBER", "a price of the wish is no finite number")
+    elif instrument is not None:
         sized = _size(turn, intent, instrument)
         quantity = _change(turn, intent, instrument, sized)
     proposal = _proposal(turn, intent, quantity, sized)
@@ -54,6 +59,11 @@ def wish(turn: Turn, intent: TradeIntent) -> None:
     view = View(turn.account, turn.shared, proposal, turn.now_us)
     sizing = CheckResult("sizing", SIZING_VERSION, CheckOutcome.PASS, "", text(sized.target), "", sized.note)
     send_if_approved(turn, view, [sizing])
+
+
+def _are_numbers(intent: TradeIntent) -> bool:
+    prices = (intent.reference_price, intent.limit_price, intent.stop_price, intent.take_profit_price)
+    return all(price is None or price.is_finite() for price in prices)
 
 
 def _size(turn: Turn, intent: TradeIntent, instrument: Instrument) -> Sized:
@@ -94,10 +104,29 @@ def _change(turn: Turn, intent: TradeIntent, instrument: Instrument, sized: Size
     if not change or (same_side and least is not None and abs(change) < least * abs(stands)):
         return ZERO
     sign = 1 if change > 0 else -1
-    return sign * rounded_to_lot(abs(change), instrument.lot_size)
+    return sign * rounded_to_lot(_clip(turn, bounds, instrument, abs(change), sized.target), instrument.lot_size)
+
+
+def _clip(turn: Turn, bounds: Bounds, instrument: Instrument, change: Decimal, target: Decimal) -> Decimal:
+    """The change inside what one order may be; an order that only closes is never made smaller."""
+    if not target:
+        return change
+    caps = [change]
+    units, worth = bounds.value("order_quantity_max"), bounds.value("order_value_max")
+    if units is not None:
+        caps.append(units)
+    mark = turn.shared.marks.get(instrument.instrument_id)
+    rate = conversion(turn.shared, instrument.settlement_currency, turn.base)
+    if worth is not None and mark is not None and mark.last > 0 and rate:
+        slippage = bounds.value("slippage_allowance") or ZERO
+        linear = instrument.contract is ContractKind.LINEAR
+        worst = mark.last * (ONE + slippage) if linear else mark.last * (ONE - min(slippage, HALF))
+        caps.append(worth / (value(instrument.contract, worst, ONE, instrument.multiplier) * rate))
+    return min(caps)
 
 
 def _proposal(turn: Turn, intent: TradeIntent, quantity: Decimal, sized: Sized) -> Proposal:
+    triggered = intent.order_type in (OrderType.STOP, OrderType.STOP_LIMIT)
     return Proposal(
         client_order_id=order_id(turn.account.profile.account_id, intent.intent_id) if quantity else "",
         cause=intent.intent_id,
@@ -109,7 +138,9 @@ def _proposal(turn: Turn, intent: TradeIntent, quantity: Decimal, sized: Sized) 
         order_type=intent.order_type,
         time_in_force=intent.time_in_force,
         limit_price=intent.limit_price,
-        stop_price=intent.stop_price if intent.order_type in (OrderType.STOP, OrderType.STOP_LIMIT) else None,
+        stop_price=intent.stop_price if triggered else None,
+        protect_stop=None if triggered else intent.stop_price,
+        protect_target=intent.take_profit_price,
         strategy_id=intent.strategy_id,
         provider_id=intent.provider_id or "",
         signal_id=intent.signal_id or "",
@@ -135,6 +166,8 @@ def send_if_approved(turn: Turn, view: View, before: list[CheckResult]) -> Order
     order = replace(
         order_of(command),
         purpose=proposal.purpose,
+        protect_stop=proposal.protect_stop,
+        protect_target=proposal.protect_target,
         unit_reserve=view.unit_reserve or ZERO,
         reserve_currency="" if view.instrument is None else view.instrument.settlement_currency,
     )

@@ -84,6 +84,7 @@ class Order(Part, frozen=True):
     cumulative: units filled
     paid: sum of quantity times price of the fills
     carried: units filled before a restatement of the whole order, as by a split
+    protect_stop, protect_target: prices that guard what it opens
     unit_reserve: cash or margin held for each open unit, in `reserve_currency`
     """
 
@@ -122,6 +123,8 @@ class Order(Part, frozen=True):
     queries: int = 0
     queried_us: int = 0
     purpose: str = ""
+    protect_stop: Decimal | None = None
+    protect_target: Decimal | None = None
     unit_reserve: Decimal = ZERO
     reserve_currency: str = ""
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from schemas.record import Part
 from schemas.reference import ContractKind
 from schemas.scalars import rounded
-from streams.accounts.positions.contract import ZERO, profit
+from streams.accounts.positions.contract import ZERO, profit, value
 
 
 class Terms(NamedTuple):
@@ -29,6 +29,7 @@ class Net(Part, frozen=True):
     realised: of all that was closed, before fees
     fees: of all fills
     cycle_realised, cycle_fees: the same since the position was last flat
+    cycle_opened: absolute value of the fills that opened or increased it since then, in the settlement currency
     """
 
     quantity: Decimal = ZERO
@@ -37,6 +38,7 @@ class Net(Part, frozen=True):
     fees: Decimal = ZERO
     cycle_realised: Decimal = ZERO
     cycle_fees: Decimal = ZERO
+    cycle_opened: Decimal = ZERO
 
     @property
     def cycle_result(self) -> Decimal:
@@ -61,15 +63,15 @@ def fold_fill(net: Net, terms: Terms, quantity: Decimal, price: Decimal, fee: De
     if not quantity:
         return Effect(net, ZERO, ZERO)
     if not held:
-        return Effect(_open(net, quantity, price, fee, fee), ZERO, ZERO)
+        return Effect(_open(net, terms, quantity, price, fee), ZERO, ZERO)
     if (held > 0) == (quantity > 0):
-        return Effect(_increase(net, quantity, price, fee), ZERO, ZERO)
+        return Effect(_increase(net, terms, quantity, price, fee), ZERO, ZERO)
     if abs(quantity) <= abs(held):
         return _reduce(net, terms, quantity, price, fee)
     closing_fee = rounded(fee * -held / quantity)
     closed = _reduce(net, terms, -held, price, closing_fee)
-    opening_fee = fee - closing_fee
-    return Effect(_open(closed.net, quantity + held, price, opening_fee, opening_fee), closed.realised, abs(held))
+    opened = _open(closed.net, terms, quantity + held, price, fee - closing_fee)
+    return Effect(opened, closed.realised, abs(held))
 
 
 def unrealised(net: Net, terms: Terms, mark: Decimal) -> Decimal:
@@ -116,19 +118,21 @@ def undo_fill(net: Net, terms: Terms, fill: Folded) -> Effect:
         return fold_fill(net, terms, -quantity, fill.price, -fill.fee)
     undone = Net(
         left, average, net.realised - fill.realised, net.fees - fill.fee,
-        net.cycle_realised - fill.realised, net.cycle_fees - fill.fee,
+        net.cycle_realised - fill.realised, net.cycle_fees - fill.fee, net.cycle_opened,
     )  # fmt: skip
     return Effect(undone, -fill.realised, ZERO)
 
 
-def _open(net: Net, quantity: Decimal, price: Decimal, fee: Decimal, cycle_fee: Decimal) -> Net:
-    return Net(quantity, price, net.realised, net.fees + fee, ZERO, cycle_fee)
+def _open(net: Net, terms: Terms, quantity: Decimal, price: Decimal, fee: Decimal) -> Net:
+    opened = abs(value(terms.kind, price, quantity, terms.multiplier))
+    return Net(quantity, price, net.realised, net.fees + fee, ZERO, fee, rounded(opened))
 
 
-def _increase(net: Net, quantity: Decimal, price: Decimal, fee: Decimal) -> Net:
+def _increase(net: Net, terms: Terms, quantity: Decimal, price: Decimal, fee: Decimal) -> Net:
     total = net.quantity + quantity
     average = (net.average_price * net.quantity + price * quantity) / total
-    return Net(total, average, net.realised, net.fees + fee, net.cycle_realised, net.cycle_fees + fee)
+    opened = net.cycle_opened + rounded(abs(value(terms.kind, price, quantity, terms.multiplier)))
+    return Net(total, average, net.realised, net.fees + fee, net.cycle_realised, net.cycle_fees + fee, opened)
 
 
 def _reduce(net: Net, terms: Terms, quantity: Decimal, price: Decimal, fee: Decimal) -> Effect:
@@ -137,7 +141,7 @@ def _reduce(net: Net, terms: Terms, quantity: Decimal, price: Decimal, fee: Deci
     return Effect(
         Net(
             left, net.average_price, net.realised + result, net.fees + fee,
-            net.cycle_realised + result, net.cycle_fees + fee,
+            net.cycle_realised + result, net.cycle_fees + fee, net.cycle_opened,
         ),
         result,
         abs(quantity),

@@ -26,7 +26,7 @@ class Proposal(NamedTuple):
     purpose: WISH, MANUAL, STOP or FLATTEN
     made_us, valid_until_us: when the wish was made and until when it holds
     replaces: the working order that it changes
-    new_risk_price: limit or stop price where the order has one
+    protect_stop, protect_target: prices that guard what it opens
     """
 
     client_order_id: str
@@ -50,6 +50,8 @@ class Proposal(NamedTuple):
     purpose: str = "WISH"
     reference_price: Decimal | None = None
     replaces: Order | None = None
+    protect_stop: Decimal | None = None
+    protect_target: Decimal | None = None
 
 
 class View:
