@@ -121,12 +121,14 @@ class Sink:
         *,
         topics: Sequence[Topic] = TOPICS,
         policy: Policy | None = None,
+        member: str | None = None,
         session_ms: int = 10_000,
     ):
+        """`member` is a name that survives a restart: the partitions then wait for it instead of moving."""
         self.progress = Progress()
         self._names = {topic.full_name(environment): topic.name for topic in topics}
         self._full = {topic.name: topic.full_name(environment) for topic in topics}
-        self._config = {
+        self._config: dict[str, str | int | bool] = {
             "bootstrap.servers": bootstrap_servers,
             "group.id": f"{environment}.sinks",
             "isolation.level": "read_committed",
@@ -139,6 +141,8 @@ class Sink:
             "queued.max.messages.kbytes": 32_768,
             "topic.metadata.refresh.interval.ms": 5_000,
         }
+        if member is not None:
+            self._config["group.instance.id"] = f"{environment}.sinks.{member}"
         self._server = server
         self._schema_text = schema_text
         self._policy = policy or Policy()
@@ -154,6 +158,11 @@ class Sink:
     def stop(self) -> None:
         """Let `run` write what it has taken, commit and return. May be called from any thread, and by a signal."""
         self._stop.set()
+
+    @property
+    def partitions(self) -> int:
+        """How many partitions it reads."""
+        return len(self._owned)
 
     @property
     def caught_up(self) -> bool:
@@ -275,7 +284,9 @@ class Sink:
 
     def _read(self, bounds: Bounds) -> dict[Place, list[Taken]]:
         """The records between the bounds, from a consumer of their own; fewer where retention took some."""
-        reader: Any = Consumer({**self._config, "group.id": f"{self._config['group.id']}.recovery"})
+        own = {"group.id": f"{self._config['group.id']}.recovery"}
+        shared = {name: value for name, value in self._config.items() if name != "group.instance.id"}
+        reader: Any = Consumer(shared | own)
         records: dict[Place, list[Taken]] = {}
         try:
             ranges = {at: offsets for at, offsets in bounds.ranges.items() if at.topic in self._full}
