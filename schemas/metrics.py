@@ -11,8 +11,8 @@ PREFIX = "quantumleap"
 COMMON = ("environment", "role")
 """Labels of every metric: which environment, and which role of the engine exports it."""
 
-LATENCY_BUCKETS_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
-"""Upper bounds around what a hop (5 to 50 ms) and a way from signal to broker (20 to 200 ms) take, and an outage."""
+LATENCY_BUCKETS_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
+"""Upper bounds around what a hop (5 to 50 ms) and a way from signal to broker (20 to 200 ms) take, the objective (250 ms), and an outage."""
 SIZE_BUCKETS = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1_000.0, 2_000.0, 5_000.0)
 
 
@@ -78,16 +78,20 @@ SIGNAL_TO_ORDER_SECONDS = _seconds("signal_to_order", "Time from a signal's even
 TRANSACTIONS_ABORTED = _counter("transactions_aborted", Unit.NONE, "Transactions that did not commit.", "room", "cause")
 LAG_RECORDS = _gauge("lag", Unit.RECORDS, "Records of a partition not yet folded.", "room", "topic", "partition")
 LAG_SECONDS = _gauge("lag", Unit.SECONDS, "Age of the oldest record not yet folded.", "room", "topic", "partition")
+APPLIED_OFFSET = _gauge("applied_offset", Unit.NONE, "Offset folded last.", "room", "topic", "partition")
+PARTITIONS_RECOVERING = _gauge("partitions_recovering", Unit.NONE, "Partitions whose state is being read.", "room")
 PARTITIONS_OWNED = _gauge("partitions_owned", Unit.NONE, "Partitions that this process folds.", "room")
 PARTITIONS_PARKED = _gauge("partitions_parked", Unit.NONE, "Partitions stopped by a fold that raised.", "room")
 REBALANCES = _counter("rebalances", Unit.NONE, "Assignments that changed.", "room")
 RECOVERY_SECONDS = _seconds("recovery", "Time to read a partition's state from its changelog.", "room")
 STATE_BYTES = _gauge("state", Unit.BYTES, "Encoded size of the states kept.", "room")
+BUILD = _gauge("build", Unit.NONE, "1, with the version that runs.", "version")
 READY = _gauge("ready", Unit.NONE, "1 when ready; else 0 for each reason that holds it back.", "reason")
 
 # Market data
 TICKS_REFUSED = _counter("ticks_refused", Unit.RECORDS, "Ticks refused or flagged.", "code", "action")
 TICK_AGE_SECONDS = _gauge("tick_age", Unit.SECONDS, "Clock minus the newest tick of an instrument.", "instrument")
+INSTRUMENTS = _gauge("instruments", Unit.NONE, "Instruments by how their market stands.", "status")
 
 # Signals and risk
 SIGNALS_REFUSED = _counter("signals_refused", Unit.RECORDS, "Signals refused.", "provider", "code")
