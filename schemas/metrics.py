@@ -12,7 +12,8 @@ COMMON = ("environment", "role")
 """Labels of every metric: which environment, and which role of the engine exports it."""
 
 LATENCY_BUCKETS_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
-"""Upper bounds around what a hop (5 to 50 ms) and a way from signal to broker (20 to 200 ms) take, the objective (250 ms), and an outage."""
+"""Upper bounds around what a hop (5 to 50 ms) and a way from signal to broker (20 to 200 ms) take, what it may take
+(250 ms), and an outage."""
 SIZE_BUCKETS = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1_000.0, 2_000.0, 5_000.0)
 
 
