@@ -6,6 +6,7 @@ import typer
 
 from streams.commands import data, documents, servers, settings_of, topic_tools
 from streams.commands import replay as replay_commands
+from streams.commands import run as run_commands
 from streams.commands.outcome import Exit, Stop, say
 
 app = typer.Typer(
@@ -16,7 +17,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for commands in (replay_commands, servers, data, topic_tools, settings_of, documents):
+for commands in (run_commands, replay_commands, servers, data, topic_tools, settings_of, documents):
     commands.add_to(app)
 
 

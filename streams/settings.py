@@ -44,9 +44,11 @@ class Settings(BaseSettings):
     clickhouse_user: str = Field("default", description="who writes and reads ClickHouse")
     clickhouse_password: SecretStr = Field(SecretStr(""), description="its password")
     kafka_dir: Path | None = Field(None, description="an unpacked Apache Kafka to use instead of a download")
-    kafka_port: int = Field(19092, ge=0, le=65535, description="embedded broker's port; another is chosen if taken")
-    registry_port: int = Field(18081, ge=0, le=65535, description="embedded registry's port")
-    clickhouse_port: int = Field(18123, ge=0, le=65535, description="embedded ClickHouse's port")
+    kafka_port: int | None = Field(None, ge=0, le=65535, description="embedded broker; empty: 19092 or a free one")
+    registry_port: int | None = Field(None, ge=0, le=65535, description="embedded registry; empty: 18081 or a free one")
+    clickhouse_port: int | None = Field(
+        None, ge=0, le=65535, description="embedded ClickHouse; empty: 18123 or a free one"
+    )
     health_port: int = Field(18080, ge=0, le=65535, description="where a worker answers health and metrics")
     group_protocol: str = Field("classic", pattern="^(classic|consumer)$", description="consumer is KIP-848")
     fixed_membership: bool = Field(True, description="keep partitions over a restart of the same slot")

@@ -83,13 +83,15 @@ def ask(settings: Any, text: str) -> tuple[list[str], list[Any]]:
     import clickhouse_connect  # noqa: PLC0415 - help must be quick
     from clickhouse_connect.driver.exceptions import ClickHouseError  # noqa: PLC0415
 
+    from connectors.clickhouse.client import database_of  # noqa: PLC0415
+
     url = clickhouse_url(settings)
     try:
         client = clickhouse_connect.get_client(
             dsn=url,
             username=settings.clickhouse_user,
             password=settings.clickhouse_password.get_secret_value(),
-            database=database(settings.environment),
+            database=database_of(settings.environment),
         )
         found = client.query(text)
     except ClickHouseError as error:
@@ -101,11 +103,6 @@ def ask(settings: Any, text: str) -> tuple[list[str], list[Any]]:
             code=Exit.UNREACHABLE if unreachable else Exit.FAILURE,
         ) from error
     return list(found.column_names), list(found.result_rows)
-
-
-def database(environment: str) -> str:
-    """The environment's database in ClickHouse."""
-    return environment.replace("-", "_")
 
 
 def clickhouse_url(settings: Any) -> str:

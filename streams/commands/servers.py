@@ -78,13 +78,20 @@ def step(name: str, text: str, begun: float) -> None:
 
 def down(folder: Folder = None) -> None:
     """Stop the servers of this folder; their data stays."""
+    from streams.commands.settings_of import settings  # noqa: PLC0415 - help must be quick
+
+    chosen = settings(folder=folder)
+    if not stop_all(chosen):
+        say(f"no server runs on {chosen.folder}")
+
+
+def stop_all(chosen: "Settings") -> int:
+    """Stop the servers that run on the settings' folder; return how many there were."""
     from connectors.embedded.clickhouse import ClickHouseServer  # noqa: PLC0415 - not installed everywhere
     from connectors.embedded.errors import NotRunning  # noqa: PLC0415
     from connectors.embedded.kafka import KafkaServer  # noqa: PLC0415
     from connectors.embedded.registry import RegistryServer  # noqa: PLC0415
-    from streams.commands.settings_of import settings  # noqa: PLC0415
 
-    chosen = settings(folder=folder)
     stopped = 0
     servers: list[tuple[str, Any]] = [
         ("clickhouse", ClickHouseServer),
@@ -100,8 +107,7 @@ def down(folder: Folder = None) -> None:
         running.stop()
         stopped += 1
         step(name, "stopped", begun)
-    if not stopped:
-        say(f"no server runs on {chosen.folder}")
+    return stopped
 
 
 def doctor(folder: Folder = None, as_json: AsJson = False) -> None:
@@ -161,9 +167,9 @@ def _servers(settings: "Settings") -> list[Finding]:
 
     found: list[Finding] = []
     servers: list[tuple[str, Any, int]] = [
-        ("kafka", KafkaServer, settings.kafka_port),
-        ("registry", RegistryServer, settings.registry_port),
-        ("clickhouse", ClickHouseServer, settings.clickhouse_port),
+        ("kafka", KafkaServer, settings.kafka_port or 19092),
+        ("registry", RegistryServer, settings.registry_port or 18081),
+        ("clickhouse", ClickHouseServer, settings.clickhouse_port or 18123),
     ]
     for name, server, port in servers:
         try:

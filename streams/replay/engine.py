@@ -44,6 +44,7 @@ class Engine:
 
     def __init__(self, order: Order, folder: Path):
         self.plan: Plan = order.plan()
+        self._speed = order.speed
         cluster = Cluster(order.bootstrap_servers)
         codec = codec_of(ConfluentRegistry(order.registry_url))
         require_mode({"bootstrap.servers": order.bootstrap_servers}, codec, order.environment, Mode.REPLAY)
@@ -129,6 +130,8 @@ class Engine:
         for step in self.plan.data_set.steps(self.plan.from_us, self.plan.until_us):
             if self.stopping:
                 return False
+            if self._speed and self.time_us:
+                await asyncio.sleep((step.time_us - self.time_us) / 1e6 / self._speed)
             if await self._begin(step):
                 await settle_async(self._actors)
             self.steps += 1

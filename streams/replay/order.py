@@ -13,6 +13,8 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     """A replay on servers, as it is kept in the run's folder.
 
     A folder holds one replay: only its last day may grow.
+
+    speed: simulated seconds a second; 0 as fast as it goes
     """
 
     data: str
@@ -26,6 +28,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     registry_url: str
     clickhouse_url: str
     replication: int = 1
+    speed: float = 0.0
 
     def plan(self) -> Plan:
         """The plan."""

@@ -1,0 +1,239 @@
+"""The conductor of `run`: prepares the servers, starts engine and sink as processes of their own, and watches them.
+
+An engine that ends itself is started again, as a supervisor does in production. What came of the run is read from the
+topics, so that it is the same whether the engine lived through or died in between.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from connectors.clickhouse.client import ClickHouse, database_of
+from connectors.clickhouse.migrate import migrate
+from connectors.kafka.environment import fix_mode
+from connectors.kafka.provision import Provisioner, desired
+from connectors.registry.client import ConfluentRegistry
+from connectors.registry.publish import codec_of, register
+from schemas.control import Environment
+from schemas.scalars import iso_of
+from streams.replay.order import Order
+from streams.replay.result import WATCHED, Result
+from streams.runtime.clients import Cluster
+from streams.runtime.reader import Reader, Start
+from streams.settings import Settings
+
+RESTARTS_MAX = 20
+SINK_WAIT_S = 60.0
+STOP_WAIT_S = 30.0
+LOOKS = 3
+"""The sink looks twice a second; what was committed before the first of these looks has reached it by the last."""
+FAIL_STOPPED = 70
+
+
+class EngineFailed(RuntimeError):
+    """The engine's process ended again and again; its log says why."""
+
+
+class Child:
+    """A process that tells its news as lines of JSON on stdout; the rest of what it says goes to a log."""
+
+    def __init__(self, name: str, words: list[str], log: Path):
+        self.news: dict[str, Any] = {}
+        self._log = log.open("ab")
+        # Its own group: Ctrl-C reaches us alone, and we ask it to finish.
+        self.process = subprocess.Popen(
+            [sys.executable, *words], stdout=subprocess.PIPE, stderr=self._log, start_new_session=True
+        )
+        self._thread = threading.Thread(target=self._listen, name=f"listen {name}", daemon=True)
+        self._thread.start()
+
+    def _listen(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            if line.startswith(b"{"):
+                self.news.update(json.loads(line))
+
+    @property
+    def ended(self) -> int | None:
+        """Its exit code, or None while it runs."""
+        return self.process.poll()
+
+    def stop(self) -> None:
+        """Ask it to finish, and end it if it does not."""
+        if self.ended is None:
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                self.process.wait(STOP_WAIT_S)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+        self._thread.join(1)
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+        self._log.close()
+
+
+class Conductor:
+    """One `run`, from prepared servers to the summary."""
+
+    def __init__(self, order: Order, settings: Settings, say: Callable[[str], None]):
+        self._order = order
+        self._settings = settings
+        self._say = say
+        self._folder = settings.folder / "replay"
+        self._cluster = Cluster(order.bootstrap_servers)
+        self._begun = time.monotonic()
+        self._restarts = 0
+        self._stopping = False
+        self.result = Result()
+        self._readers: list[Reader] = []
+        self._records = 0
+
+    def run(self) -> tuple[dict[str, Any], float]:
+        """What came of the replay, and how many seconds it took. Ctrl-C ends it early, in order."""
+        self._prepare()
+        before = signal.signal(signal.SIGINT, self._interrupted)
+        sink = self._sink()
+        try:
+            latency = self._drive(sink)
+            self._read()
+            self._wait_for(sink)
+        finally:
+            signal.signal(signal.SIGINT, before)
+            sink.stop()
+            for reader in self._readers:
+                reader.close()
+        return {**self.result.as_json(), "latency_ms": latency}, time.monotonic() - self._begun
+
+    def _prepare(self) -> None:
+        order, settings = self._order, self._settings
+        address = {"bootstrap.servers": order.bootstrap_servers}
+        begun = time.monotonic()
+        made = Provisioner(address).apply(desired(order.environment, order.replication))
+        self._step("topics", f"{len(made)} topics made" if made else "all topics are there", begun)
+        begun = time.monotonic()
+        registry = ConfluentRegistry(order.registry_url)
+        self._step("schemas", f"{len(register(registry))} schemas are registered", begun)
+        codec = codec_of(registry)
+        now = time.time_ns() // 1000
+        fix_mode(
+            address,
+            codec,
+            Environment(event_time_us=now, name=order.environment, mode=settings.mode, author="quantumleap run"),
+        )
+        begun = time.monotonic()
+        server = self._server()
+        steps = migrate(server)
+        server.close()
+        self._step("tables", f"{len(steps)} steps of migration" if steps else "ClickHouse is up to date", begun)
+        self._readers = [Reader(self._cluster, codec, topic, order.environment, Start.BEGINNING) for topic in WATCHED]
+
+    def _server(self) -> ClickHouse:
+        settings = self._settings
+        return ClickHouse(
+            self._order.clickhouse_url,
+            database_of(self._order.environment),
+            user=settings.clickhouse_user,
+            password=settings.clickhouse_password.get_secret_value(),
+        )
+
+    def _drive(self, sink: Child) -> dict[str, Any]:
+        """Let the engine run to its end, starting it again where it ends itself; return its latencies."""
+        begun = time.monotonic()
+        engine = self._engine()
+        try:
+            told = 0.0
+            while engine.ended is None or self._goes_on(engine.ended):
+                if engine.ended is not None:
+                    engine.stop()
+                    engine = self._engine()
+                if self._stopping:
+                    engine.stop()
+                    break
+                self._read()
+                if engine.news and time.monotonic() - told >= 1:
+                    if not told:
+                        self._step("engine", "all rooms fold", begun)
+                    told = time.monotonic()
+                    self._status(engine, sink)
+                time.sleep(0.1)
+        finally:
+            engine.stop()
+        if engine.ended != 0:
+            raise EngineFailed(
+                f"the engine ended with {engine.ended} {self._restarts} times; see {self._log('engine')}"
+            )
+        latency = engine.news.get("latency_ms", {})
+        assert isinstance(latency, dict)
+        return latency
+
+    def _goes_on(self, code: int) -> bool:
+        """Whether an engine that ended is started again."""
+        if code == 0 or self._stopping or self._restarts >= RESTARTS_MAX:
+            return False
+        self._restarts += 1
+        how = "ended itself (fail-stop)" if code == FAIL_STOPPED else f"was ended ({code})"
+        self._say(f"! the engine {how}; starting it again, {self._restarts} of {RESTARTS_MAX}")
+        return True
+
+    def _engine(self) -> Child:
+        words = ["-m", "streams.replay.engine", str(self._folder / "order.json")]
+        return Child("engine", words, self._log("engine"))
+
+    def _sink(self) -> Child:
+        return Child("sink", ["-m", "streams.replay.sink", str(self._folder / "order.json")], self._log("sink"))
+
+    def _log(self, name: str) -> Path:
+        return self._folder / f"{name}.log"
+
+    def _read(self) -> None:
+        """Take in all that was committed since the last time."""
+        for topic, reader in zip(WATCHED, self._readers, strict=True):
+            while received := reader.poll(0.0 if reader.at_end else 0.02):
+                for one in received:
+                    self._records += 1
+                    assert one.record is not None, one.unreadable
+                    self.result.take(topic, one.record)
+
+    def _status(self, engine: Child, sink: Child) -> None:
+        """One line: where the replay is and what came of it so far."""
+        found, seconds = self.result, time.monotonic() - self._begun
+        drawdown = f"{float(found.max_drawdown):.1%}"
+        line = (
+            f"{iso_of(int(engine.news.get('time_us', 0)))[:10]}  {self._records / seconds:,.0f} records/s  "
+            f"signals {found.accepted + sum(found.refused.values())}  orders {found.orders}  fills {found.fills}  "
+            f"denied {sum(found.denied.values())}  equity {found.equity:,.0f}  drawdown {drawdown}  "
+            f"ClickHouse {sink.news.get('records', 0)} records"
+        )
+        if sink.ended is not None:
+            line += f"  ! the sink ended ({sink.ended})"
+        elif sink.news.get("away"):
+            line += f"  ! ClickHouse is away: {sink.news['away']}"
+        self._say(line)
+
+    def _wait_for(self, sink: Child) -> None:
+        """Wait until the sink has seen the end of every topic after the engine's end."""
+        begun = time.monotonic()
+        since = int(sink.news.get("looks", 0))
+        while time.monotonic() - begun < SINK_WAIT_S and sink.ended is None:
+            if int(sink.news.get("looks", 0)) >= since + LOOKS and sink.news.get("caught_up"):
+                self._step("clickhouse", f"{sink.news['records']} new records are in ClickHouse", begun)
+                return
+            time.sleep(0.1)
+        self._say(f"! ClickHouse has not taken in everything yet; see {self._log('sink')}")
+
+    def _interrupted(self, _number: int, _frame: Any) -> None:
+        if self._stopping:
+            os._exit(130)
+        self._stopping = True
+        self._say("\nstopping: the step in hand is finished, then the summary follows; Ctrl-C again ends at once")
+
+    def _step(self, name: str, text: str, begun: float) -> None:
+        self._say(f"✓ {name:<11} {text}  {time.monotonic() - begun:.1f} s")
