@@ -113,9 +113,8 @@ BOARD = Board(
             (
                 columns(
                     "Implementation shortfall",
-                    "Cost against the price that the strategy looked at: delay until the order,
-                        execution against the order's "
-                    "price, what was not filled, fees. In quote currency; they add up to the whole.",
+                    "Cost against the price that the strategy looked at: delay until the order, execution against "
+                    "the order's price, what was not filled, fees. In quote currency; they add up to the whole.",
                     "locale",
                     sql("""
                         SELECT strategy_id, delay, execution, opportunity, fees,
