@@ -68,7 +68,7 @@ MARKET_TICKS = Topic(
     ),
     broadcast=frozenset({market.Heartbeat, reference.Instrument, reference.TradingSession}),
     writers=("feeds", "reference"),
-    readers=("market_data",),
+    readers=("market_data", "sinks"),
 )
 MARKET_BARS = Topic(
     name="market.bars",
@@ -97,7 +97,7 @@ SIGNALS_INBOX = Topic(
     records=(signal.Signal, signal.ProviderControl, reference.Instrument, control.ClockTick),
     broadcast=frozenset({signal.ProviderControl, reference.Instrument, control.ClockTick}),
     writers=("publishers", "control", "reference", "clock"),
-    readers=("signals",),
+    readers=("signals", "sinks"),
 )
 SIGNALS_REFUSED = Topic(
     name="signals.refused",
@@ -163,7 +163,7 @@ ACCOUNTS_INBOX = Topic(
         }
     ),
     writers=("strategies", "execution", "relay", "control", "clock", "reference"),
-    readers=("accounts",),
+    readers=("accounts", "sinks"),
     retention_ms=FOREVER,
 )
 ORDERS_COMMANDS = Topic(
@@ -203,7 +203,7 @@ ACCOUNTS_SNAPSHOTS = Topic(
     key="account_id",
     records=(position.AccountSnapshot,),
     writers=("accounts",),
-    readers=("replay", "operators"),
+    readers=("replay", "operators", "sinks"),
     retention_ms=FOREVER,
 )
 PNL = Topic(
@@ -218,7 +218,7 @@ CONTROL_KILL = Topic(
     key="scope_key",
     records=(control.KillSwitch,),
     writers=("control",),
-    readers=("execution",),
+    readers=("execution", "sinks"),
     partitions=1,
     retention_ms=FOREVER,
     cleanup=Cleanup.COMPACT,
