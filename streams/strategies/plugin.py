@@ -90,7 +90,7 @@ def text(name: str, default: str, *, choices: tuple[str, ...] = (), meaning: str
 
 COMMON: tuple[Declared, ...] = (
     integer(
-        "restate_bars", 5, low=0, high=10_000, meaning="bars after which an unchanged wish is written again; 0 never"
+        "restate_bars", 20, low=0, high=10_000, meaning="bars after which an unchanged wish is written again; 0 never"
     ),
     integer("valid_seconds", 60, low=1, high=86_400, meaning="how long an intent may wait before it is void"),
 )

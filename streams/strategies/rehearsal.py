@@ -1,9 +1,9 @@
 """Rehearsal: a strategy is tried on recorded data before it is deployed.
 
 Records (conditions, bars, accepted signals, in the order of `strategies.inbox`) go through the plug-in alone, several
-times. It must not raise, must stay within the bounds of wishes and memory, must say the same each time, must remember in
-its memory alone (a memory that was written down and read again goes on the same), and must not see the future: what it
-wishes on a prefix may not depend on what follows.
+times. It must not raise, must stay within the bounds of wishes and memory, must say the same each time, must remember
+in its memory alone (a memory that was written down and read again goes on the same), and must not see the future: what
+it wishes on a prefix may not depend on what follows.
 """
 
 from collections.abc import Sequence
@@ -61,6 +61,8 @@ class _Run(NamedTuple):
 
 def validate(strategy: Strategy[Any], records: Sequence[Told], parameters: Sequence[Parameter] = ()) -> Report:
     """Rehearse a strategy on records of one instrument."""
+    if not records:
+        return Report(strategy.name, 0, 0, (Finding("records", "there is nothing to rehearse on"),))
     whole = _run(strategy, records, parameters)
     findings = [
         Finding("no exception", f"{event.code}: {event.detail}")
@@ -142,7 +144,7 @@ def _run(
 ) -> _Run:
     """All records through a room that holds one instance of the strategy."""
     room = Strategies({strategy.name: strategy})
-    instrument_id = records[0].instrument_id if records else ""
+    instrument_id = records[0].instrument_id
     floor = room.fold_shared(room.begin_shared(), _deployment(strategy.name, instrument_id, parameters)).state
     desk = room.begin(instrument_id)
     intents: list[tuple[int, TradeIntent]] = []

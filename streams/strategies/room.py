@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 import msgspec
 
 from schemas.control import ClockTick, StrategyControl
-from schemas.market import Bar, MarketCondition
+from schemas.market import Bar, BarKind, MarketCondition
 from schemas.record import Part, Record
 from schemas.scalars import SECOND_US
 from schemas.signal import AcceptedSignal
@@ -174,11 +174,7 @@ class Strategies(Room[Desk, Floor]):
         occasion = Occasion(f"{series}/{bar.event_time_us}", bar.event_time_us, bar.close, header.condition, True)
         condition = header.condition
         return self._ask(
-            state,
-            floor,
-            occasion,
-            lambda plugin, memory: plugin.on_bar(memory, bar, condition) if bar.kind in plugin.bar_kinds else None,
-            outputs,
+            state, floor, occasion, lambda plugin, memory: plugin.on_bar(memory, bar, condition), outputs, bar.kind
         )
 
     def _on_signal(self, state: Desk, floor: Floor, accepted: AcceptedSignal, outputs: list[Record]) -> Desk:
@@ -203,10 +199,14 @@ class Strategies(Room[Desk, Floor]):
         state: Desk,
         floor: Floor,
         occasion: Occasion,
-        question: Callable[[Strategy[Any], Any], Answer | None],
+        question: Callable[[Strategy[Any], Any], Answer],
         outputs: list[Record],
+        kind: BarKind | None = None,
     ) -> Desk:
-        """Ask every running instance in order of its id; keep what it remembers, and write what it wishes."""
+        """Ask every running instance in order of its id; keep what it remembers, and write what it wishes.
+
+        About a bar of some kind only those are asked that want to see it.
+        """
         if not state.instances:
             return state
         instances, memories = dict(state.instances), dict(state.memories)
@@ -215,10 +215,10 @@ class Strategies(Room[Desk, Floor]):
                 continue
             deployment = floor.deployments[strategy_id]
             plugin, memory = self.catalogue[instance.strategy_name], memories[strategy_id]
+            if kind is not None and kind not in plugin.bar_kinds:
+                continue
             try:
                 answer = self._guarded(deployment, question, plugin, memory)
-                if answer is None:
-                    continue
                 memory, wishes = _checked(answer, plugin)
             except _Fault as fault:
                 outputs.append(_fault_event(state.header, deployment, fault, occasion.event_time_us))
