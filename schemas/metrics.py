@@ -106,14 +106,16 @@ DISCREPANCIES_OPEN = _gauge("discrepancies_open", Unit.NONE, "Differences from t
 # Execution
 COMMANDS_OUTSTANDING = _gauge("commands_outstanding", Unit.NONE, "Commands read and not yet decided.", "venue")
 ORDERS_UNKNOWN = _gauge("orders_unknown", Unit.NONE, "Orders whose fate at the broker is undecided.", "venue")
-BROKER_CALL_SECONDS = _seconds("broker_call", "Time of a call to a broker.", "venue", "call", "outcome")
+BROKER_CALL_SECONDS = _seconds(
+    "broker_call", "Time of a call to a broker; ok, refused, unavailable or ambiguous.", "venue", "call", "outcome"
+)
 NOT_SENT = _counter("not_sent", Unit.NONE, "Commands that execution did not send.", "venue", "reason")
 KILL_SWITCH_ACTIVE = _gauge("kill_switch_active", Unit.NONE, "1 while a kill switch halts at the socket.", "scope")
 CLOCK_TICK_AGE_SECONDS = _gauge("clock_tick_age", Unit.SECONDS, "Wall clock minus the newest clock tick.")
 
 # Sinks
 SINK_ROWS = _counter("sink_rows", Unit.NONE, "Rows that ClickHouse has acknowledged.", "table")
-SINK_INSERT_SECONDS = _seconds("sink_insert", "Time of an insert into ClickHouse.", "table", "outcome")
+SINK_INSERT_SECONDS = _seconds("sink_insert", "Time of an insert into ClickHouse; ok or failed.", "table", "outcome")
 SINK_LAG_SECONDS = _gauge("sink_lag", Unit.SECONDS, "Age of the oldest record not yet in ClickHouse.", "topic")
 
 METRICS: tuple[Metric, ...] = tuple(metric for metric in list(globals().values()) if isinstance(metric, Metric))

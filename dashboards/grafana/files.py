@@ -1,16 +1,19 @@
-"""What Grafana reads from files: boards, alerts, data sources and where they lie."""
+"""Generated files: what Grafana and Prometheus read, below `dashboards`."""
 
 from pathlib import Path
 
 from dashboards.grafana.board import as_json
 from dashboards.grafana.designs import BOARDS
+from dashboards.objectives import rules_file
 
-FOLDER = Path(__file__).resolve().parent
+FOLDER = Path(__file__).resolve().parent.parent
+BOARD_FOLDER = "grafana/boards"
 
 
 def texts() -> dict[str, str]:
-    """Every generated file: its path below `dashboards/grafana`, and its text."""
-    return {f"boards/{board.uid}.json": as_json(board) for board in BOARDS}
+    """Every generated file: its path below `dashboards`, and its text."""
+    boards = {f"{BOARD_FOLDER}/{board.uid}.json": as_json(board) for board in BOARDS}
+    return {**boards, "prometheus/rules/objectives.yml": rules_file()}
 
 
 def write(folder: Path = FOLDER) -> list[Path]:
@@ -23,8 +26,8 @@ def write(folder: Path = FOLDER) -> list[Path]:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
             changed.append(path)
-    for path in (folder / "boards").glob("*.json"):
-        if f"boards/{path.name}" not in wanted:
+    for path in (folder / BOARD_FOLDER).glob("*.json"):
+        if f"{BOARD_FOLDER}/{path.name}" not in wanted:
             path.unlink()
             changed.append(path)
     return changed
