@@ -171,6 +171,31 @@ class LimitUse(Part, frozen=True):
     limit: Quantity
 
 
+class Exposure(Part, frozen=True):
+    """What is held by one dimension.
+
+    dimension: INSTRUMENT, SECTOR, CURRENCY or STRATEGY
+    member: which one
+    net, gross: signed and absolute, in the base currency
+    """
+
+    dimension: str
+    member: str
+    net: Money
+    gross: Money
+
+
+class ScenarioResult(Part, frozen=True):
+    """What a declared scenario would do to the positions.
+
+    name: which scenario
+    result: profit, negative for a loss, in the base currency; absent before there is history
+    """
+
+    name: str
+    result: Money | None = None
+
+
 class RiskSnapshot(Record, frozen=True):
     """How near an account is to its limits.
 
@@ -185,6 +210,8 @@ class RiskSnapshot(Record, frozen=True):
     uses: of every limit
     currency: base currency of the account; empty where the writer did not say
     net_deposits: money in less money out so far, in the base currency; absent where unknown
+    exposures: by every dimension; empty in a snapshot between two analyses
+    scenarios: result of every declared scenario; empty in a snapshot between two analyses
     """
 
     account_id: str
@@ -201,6 +228,8 @@ class RiskSnapshot(Record, frozen=True):
     margin_used: Money | None = None
     currency: str = ""
     net_deposits: Money | None = None
+    exposures: list[Exposure] = []
+    scenarios: list[ScenarioResult] = []
 
 
 class DiscrepancyKind(StrEnum):

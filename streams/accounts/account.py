@@ -10,6 +10,7 @@ from schemas.risk import DiscrepancyKind, Limit, LimitChange
 from streams.accounts.orders.order import Order
 from streams.accounts.positions.ledger import FLAT, Net
 from streams.accounts.risk.guards import Guard
+from streams.accounts.risk.portfolio import History
 from streams.accounts.risk.protections import Closed
 
 ZERO = Decimal(0)
@@ -94,7 +95,8 @@ class Totals(Part, frozen=True):
     deposits: money in less money out, in the base currency; absent once a movement could not be converted
     day: days since 1970; day_equity: equity with which it began, moved by deposits
     window_us, window_equity: start of the present loss window and the equity then; before_equity: of the one before
-    snapshot_us: time of the newest risk snapshot; marked_us: of the newest that new marks brought
+    snapshot_us: time of the newest risk snapshot; marked_us: of the newest that new marks brought; analysed_us: of the
+        newest with the portfolio's measures
     """
 
     cash: dict[str, Decimal] = field(default_factory=dict)
@@ -113,6 +115,7 @@ class Totals(Part, frozen=True):
     before_equity: Decimal | None = None
     snapshot_us: int = 0
     marked_us: int = 0
+    analysed_us: int = 0
     unpriced: int = 0
 
 
@@ -179,6 +182,7 @@ class Account(Part, frozen=True):
     totals: Totals = Totals()
     flow: Flow = Flow()
     trades: Trades = Trades()
+    histories: dict[str, History] = field(default_factory=dict)
     holdings: dict[str, Holding] = field(default_factory=dict)
     orders: dict[str, Order] = field(default_factory=dict)
     ended: dict[str, Order] = field(default_factory=dict)

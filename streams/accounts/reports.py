@@ -61,7 +61,7 @@ def report(turn: Turn, said: ExecutionReport) -> None:
         if step.changes:
             turn.measure()
             _after_fill(turn, step.order)
-            say_snapshot(turn)
+            say_snapshot(turn, analysed=True)
         if step.order.ended:
             on_order_ended(turn, step.order)
             close_positions(turn)

@@ -1,7 +1,8 @@
 """The accounts room: one fold for all that can change a decision about money."""
 
 import decimal
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, ClassVar
 
 from schemas.control import AccountOpened, CashMovement, ClockTick, KillSwitch, StrategyControl
@@ -16,6 +17,7 @@ from schemas.topics import ACCOUNTS_INBOX, Topic
 from streams.accounts import controls, manual, reports, ticks, wishes
 from streams.accounts.account import Account, Condition, Flow, Holding, Profile, Totals, Trades
 from streams.accounts.orders.order import Order
+from streams.accounts.risk.portfolio import History
 from streams.accounts.shared import KnownMark, Shared, Standing, Switch, Time, fold, pairs_of
 from streams.accounts.turn import Turn
 from streams.runtime.room import EVERYONE, Outcome, Room
@@ -37,7 +39,9 @@ class Accounts(Room[Account, Shared]):
 
     name: ClassVar[str] = "accounts"
     reads: ClassVar[Topic] = ACCOUNTS_INBOX
-    part_types: ClassVar[Mapping[str, type[Part]]] = {**dict(PARTS), "position": Holding, "order": Order}
+    part_types: ClassVar[Mapping[str, type[Part]]] = {
+        **dict(PARTS), "position": Holding, "order": Order, "history": History,
+    }  # fmt: skip
     shared_type: ClassVar[type[Part]] = Shared
     version: ClassVar[int] = 1
 
@@ -84,6 +88,7 @@ class Accounts(Room[Account, Shared]):
         """The account in parts: what changes together is written together."""
         named: dict[str, Part] = {name: getattr(state, name) for name, _ in PARTS}
         named.update((f"position:{name}", holding) for name, holding in state.holdings.items())
+        named.update((f"history:{name}", history) for name, history in state.histories.items())
         named.update((f"order:{name}", order) for name, order in state.orders.items())
         named.update((f"order:{name}", order) for name, order in state.ended.items())
         return named
@@ -91,12 +96,15 @@ class Accounts(Room[Account, Shared]):
     def assemble(self, key: str, parts: Mapping[str, Part]) -> Account:
         """The account from its parts."""
         holdings: dict[str, Holding] = {}
+        histories: dict[str, History] = {}
         orders: dict[str, Order] = {}
         ended: dict[str, Order] = {}
         for name in sorted(parts):
             part = parts[name]
             if isinstance(part, Holding):
                 holdings[part.instrument_id] = part
+            elif isinstance(part, History):
+                histories[name.partition(":")[2]] = part
             elif isinstance(part, Order):
                 (ended if part.ended else orders)[part.client_order_id] = part
         profile = parts.get("profile", Profile(account_id=key))
@@ -107,7 +115,7 @@ class Accounts(Room[Account, Shared]):
         assert isinstance(totals, Totals), "the part `totals` is a Totals"
         assert isinstance(flow, Flow), "the part `flow` is a Flow"
         assert isinstance(trades, Trades), "the part `trades` is a Trades"
-        return Account(profile, condition, totals, flow, trades, holdings, orders, ended)
+        return Account(profile, condition, totals, flow, trades, histories, holdings, orders, ended)
 
     def shared_parts(self, shared: Shared) -> Mapping[str, Part]:
         """The shared state in parts: a mark changes often, an instrument hardly ever."""
@@ -132,6 +140,17 @@ class Accounts(Room[Account, Shared]):
     def shared_part_types(self) -> Mapping[str, type[Part]]:
         """Type of every part of the shared state by its kind."""
         return SHARED_PARTS
+
+
+@contextmanager
+def precisely() -> Iterator[None]:
+    """The decimal context of the room, for whoever calls its pure functions from outside a fold."""
+    before = decimal.getcontext()
+    decimal.setcontext(PRECISE)
+    try:
+        yield
+    finally:
+        decimal.setcontext(before)
 
 
 def _members(shared: Shared) -> tuple[tuple[str, Mapping[str, Part]], ...]:

@@ -37,7 +37,8 @@ class KnownMark(Part, frozen=True):
     """The newest mark of an instrument, and what its past tells.
 
     last, low, high, at_us: of the newest mark; low and high since the one before
-    day: day of the newest mark, days since 1970; day_first: its first mark; close: last mark of the day before
+    day: day of the newest mark, days since 1970; day_first: its first mark; close: last mark of the day before it,
+        and close_day that day
     window_us: start of the present collar window, with its low and high; and those of the window before
     fast, slow: variances of returns per day; returns: how many they saw
     day_volume, mean_volume: of the present day so far, and of a day on average; absent where the feed gives none
@@ -50,6 +51,7 @@ class KnownMark(Part, frozen=True):
     day: int
     day_first: Decimal
     close: Decimal | None = None
+    close_day: int = 0
     window_us: int = 0
     window_low: Decimal = Decimal(0)
     window_high: Decimal = Decimal(0)
@@ -193,7 +195,7 @@ def _next(known: KnownMark, mark: Mark) -> KnownMark:
     return KnownMark(
         mark.last, mark.low, mark.high, at_us, day,
         mark.last if new_day else known.day_first,
-        known.last if new_day else known.close,
+        known.last if new_day else known.close, known.day if new_day else known.close_day,
         window_us, low, high, before_low, before_high,
         fast, slow, returns, day_volume, mean_volume,
     )  # fmt: skip

@@ -1,74 +1,166 @@
 """Risk snapshots: how near an account is to its limits, told while marks move, at ticks, and after fills."""
 
+from collections.abc import Mapping
 from decimal import Decimal
+from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 
-from schemas.control import MarginRegime, Scope
-from schemas.risk import LimitUse, RiskSnapshot
-from schemas.scalars import rounded
+from schemas.control import MarginRegime, Mode, Scope
+from schemas.risk import Exposure, Limit, LimitUse, RiskSnapshot, ScenarioResult
+from schemas.scalars import DAY_US, SECOND_US, rounded
 from streams.accounts.risk.bounds import Bounds, compiled
+from streams.accounts.risk.exposures import account_exposures, by_dimension
+from streams.accounts.risk.flow import MINUTE_US
+from streams.accounts.risk.portfolio import Measures, measure, stressed
 from streams.accounts.risk.states import state_of
 from streams.accounts.risk.view import initial_rate
 from streams.accounts.turn import Turn
-from streams.accounts.valuation import in_base
+from streams.accounts.valuation import conversion, in_base
 
 ZERO = Decimal(0)
 
+ANALYSIS_US = SECOND_US
+REPLAY_ANALYSIS_US = 7 * DAY_US
+"""How often a snapshot measures the portfolio too. A replay does it once a week, and both do it after every fill."""
 
-def say_snapshot(turn: Turn) -> None:
+
+class Standing(NamedTuple):
+    """The sums that a snapshot and the use of limits are made of, in the base currency."""
+
+    equity: Decimal
+    gross: Decimal
+    net: Decimal
+    worst: Decimal
+    drawdown: Decimal
+    day_pnl: Decimal
+
+
+def say_snapshot(turn: Turn, analysed: bool = False) -> None:
     """Tell how the account stands. One whose equity is unknown says nothing: a guess would be worse."""
+    now_us = turn.now_us
+    totals = turn.account.totals
+    every = REPLAY_ANALYSIS_US if turn.account.profile.mode is Mode.REPLAY else ANALYSIS_US
+    analysed = analysed or now_us - totals.analysed_us >= every
+    turn.change(totals=replace(totals, snapshot_us=now_us, analysed_us=now_us if analysed else totals.analysed_us))
+    standing = standing_of(turn)
+    if standing is None:
+        return
     account, shared = turn.account, turn.shared
     totals, profile = account.totals, account.profile
-    equity = totals.equity
-    turn.change(totals=replace(totals, snapshot_us=turn.now_us))
-    gross = in_base(shared, totals.gross, profile.base_currency)
-    net = in_base(shared, totals.net, profile.base_currency)
-    worst = in_base(shared, totals.worst, profile.base_currency)
-    if equity is None or gross is None or net is None or worst is None:
-        return
-    peak, begun = totals.peak, totals.day_equity
-    drawdown = rounded((peak - equity) / peak) if peak > 0 else ZERO
-    day_pnl = ZERO if begun is None else equity - begun
     margin = None
     if profile.margin is not MarginRegime.CASH:
-        margin = rounded(gross * initial_rate(profile.margin, Bounds(profile.limits)))
+        margin = rounded(standing.gross * initial_rate(profile.margin, Bounds(profile.limits)))
+    extra: dict[str, Any] = {}
+    if analysed:
+        extra = _analysis(turn)
+    extra["uses"] = _uses(turn, standing, extra.pop("values", {}))
+    equity = standing.equity
     turn.say(
         RiskSnapshot(
             event_time_us=turn.at_us,
             account_id=profile.account_id,
             equity=equity,
-            gross_exposure=rounded(gross),
-            net_exposure=rounded(net),
-            leverage=rounded(gross / equity) if equity > 0 else None,
-            drawdown=drawdown,
-            day_pnl=day_pnl,
+            gross_exposure=rounded(standing.gross),
+            net_exposure=rounded(standing.net),
+            leverage=rounded(standing.gross / equity) if equity > 0 else None,
+            drawdown=standing.drawdown,
+            day_pnl=standing.day_pnl,
             state=state_of(account, shared).state,
-            uses=_uses(turn, equity, worst, net, drawdown, day_pnl),
             margin_used=margin,
             currency=profile.base_currency,
             net_deposits=totals.deposits,
+            **extra,
         )
     )
 
 
-def _uses(
-    turn: Turn, equity: Decimal, worst: Decimal, net: Decimal, drawdown: Decimal, day_pnl: Decimal
-) -> list[LimitUse]:
-    """Utilisation of the account's limits, in name order."""
+def standing_of(turn: Turn) -> Standing | None:
+    """The account's sums; None where something cannot be priced."""
+    totals, shared, base = turn.account.totals, turn.shared, turn.base
+    equity = totals.equity
+    gross, net = in_base(shared, totals.gross, base), in_base(shared, totals.net, base)
+    worst = in_base(shared, totals.worst, base)
+    if equity is None or gross is None or net is None or worst is None:
+        return None
+    peak, begun = totals.peak, totals.day_equity
+    drawdown = rounded((peak - equity) / peak) if peak > 0 else ZERO
+    return Standing(equity, gross, net, worst, drawdown, ZERO if begun is None else equity - begun)
+
+
+def _analysis(turn: Turn) -> dict[str, Any]:
+    """Measures of the portfolio, exposures by dimension and scenarios, as fields of the snapshot."""
+    account, shared = turn.account, turn.shared
+    exposures = account_exposures(account, shared)
+    if exposures is None:
+        return {}
+    found = measure(account.histories, exposures)
+    results = stressed(account.histories, exposures, shared.instruments)
+    return {
+        "value_at_risk": None if found is None else _money(found.parametric),
+        "expected_shortfall": None if found is None else _money(found.shortfall_99),
+        "exposures": [
+            Exposure(dimension=dimension, member=member, net=_money(net), gross=_money(gross))
+            for dimension, member, net, gross in by_dimension(account, shared)
+        ],
+        "scenarios": [
+            ScenarioResult(name=name, result=None if result is None else _money(result))
+            for name, result in results.items()
+        ],
+        "values": _portfolio_values(turn, found, results),
+    }
+
+
+def _portfolio_values(turn: Turn, found: Measures | None, results: Mapping[str, float | None]) -> dict[str, Decimal]:
+    """What portfolio limits and limits of single positions are compared with."""
+    values: dict[str, Decimal] = {}
+    largest, units = ZERO, ZERO
+    for holding in turn.account.holdings.values():
+        rate = conversion(turn.shared, holding.currency, turn.base) if holding.currency else None
+        if rate is not None:
+            largest = max(largest, holding.worst * rate)
+        units = max(units, abs(holding.net.quantity))
+    values["position_value_max"] = largest
+    values["position_quantity_max"] = units
+    equity = turn.account.totals.equity
+    if equity is None or equity <= 0:
+        return values
+    values["concentration_max"] = largest / equity
+    if found is not None:
+        values["value_at_risk_max"] = _money(found.parametric) / equity
+        values["historical_value_at_risk_max"] = _money(found.historical) / equity
+        values["expected_shortfall_max"] = _money(found.shortfall_97_5) / equity
+        values["correlated_exposure_max"] = _money(found.correlated) / equity
+    losses = [-result for result in results.values() if result is not None]
+    if losses:
+        values["stress_loss_max"] = _money(max(0.0, *losses)) / equity
+    return values
+
+
+def _uses(turn: Turn, standing: Standing, more: Mapping[str, Decimal]) -> list[LimitUse]:
+    """Utilisation of the account's own limits, in name order."""
     own = compiled(turn.account.profile.limits).own
-    totals = turn.account.totals
+    totals, flow = turn.account.totals, turn.account.flow
     begun = totals.day_equity
     values = {
-        "daily_loss_max": max(ZERO, -day_pnl) / begun if begun is not None and begun > 0 else ZERO,
-        "drawdown_max": drawdown,
-        "gross_exposure_max": worst,
-        "net_exposure_max": abs(net),
+        "daily_loss_max": max(ZERO, -standing.day_pnl) / begun if begun is not None and begun > 0 else ZERO,
+        "drawdown_max": standing.drawdown,
+        "gross_exposure_max": standing.worst,
     }
-    if equity > 0:
-        values["leverage_max"] = worst / equity
-    return [
-        LimitUse(name=name, scope=Scope.ACCOUNT, scope_id="", value=rounded(value), limit=own[name].value)
-        for name, value in values.items()
-        if name in own
-    ]
+    if standing.equity > 0:
+        values["leverage_max"] = standing.worst / standing.equity
+    if more:
+        values.update(more)
+        values["net_exposure_max"] = abs(standing.net)
+        since = turn.now_us - MINUTE_US
+        for name, times in (("orders_per_minute_max", flow.orders), ("messages_per_minute_max", flow.messages)):
+            values[name] = Decimal(sum(1 for at in times.get("ACCOUNT|", ()) if at > since))
+    return [_use(name, values[name], own[name]) for name in sorted(values) if name in own]
+
+
+def _use(name: str, value: Decimal, limit: Limit) -> LimitUse:
+    return LimitUse(name=name, scope=Scope.ACCOUNT, scope_id="", value=rounded(value), limit=limit.value)
+
+
+def _money(amount: float) -> Decimal:
+    return rounded(Decimal(repr(amount)))

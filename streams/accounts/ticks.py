@@ -15,6 +15,7 @@ from streams.accounts.controls import apply_limits
 from streams.accounts.emergency import close_positions
 from streams.accounts.losses import watch_losses
 from streams.accounts.orders.order import Order
+from streams.accounts.risk.portfolio import History, with_close
 from streams.accounts.shared import WINDOW_US
 from streams.accounts.snapshot import say_snapshot
 from streams.accounts.turn import Turn
@@ -71,6 +72,8 @@ def marks(turn: Turn, batch: MarkBatch) -> None:
         known = shared.marks.get(name)
         if known is None or known.at_us != mark.event_time_us:
             continue
+        if known.close is not None:
+            _remember_close(turn, name, known.close_day, known.close)
         holding = turn.account.holdings.get(name)
         if holding is None or holding.mark_us == known.at_us:
             continue
@@ -97,6 +100,16 @@ def marks(turn: Turn, batch: MarkBatch) -> None:
         if since >= SNAPSHOT_US or since == 0:
             turn.change(totals=replace(totals, marked_us=turn.now_us))
             say_snapshot(turn)
+
+
+def _remember_close(turn: Turn, instrument_id: str, day: int, close: Decimal) -> None:
+    """The first mark of a day ends the one before, whose last mark is its close."""
+    histories = turn.account.histories
+    history = histories.get(instrument_id)
+    if history is not None and history.days and history.days[-1] >= day:
+        return
+    kept = with_close(history or History(), day, float(close))
+    turn.change(histories={**histories, instrument_id: kept})
 
 
 def roll(turn: Turn) -> None:

@@ -1,6 +1,7 @@
 """From a wish to an order: sizing, the gate, and what goes out."""
 
 from decimal import Decimal
+from math import sqrt
 
 from msgspec.structs import replace
 
@@ -15,9 +16,11 @@ from streams.accounts.positions.contract import value
 from streams.accounts.risk.bounds import Bounds
 from streams.accounts.risk.checks import evaluate
 from streams.accounts.risk.flow import counted, fingerprint
+from streams.accounts.risk.guards import deviation_of
 from streams.accounts.risk.reading import text
 from streams.accounts.risk.sizing import Money, Sized, rounded_to_lot, size
-from streams.accounts.risk.view import Proposal, View
+from streams.accounts.risk.view import Proposal, View, dynamic_scales
+from streams.accounts.shared import RETURNS_MIN, KnownMark
 from streams.accounts.turn import Turn
 from streams.accounts.valuation import conversion
 
@@ -76,9 +79,20 @@ def _size(turn: Turn, intent: TradeIntent, instrument: Instrument) -> Sized:
         fees=shared.fees.get(profile.venue),
         margin=profile.margin,
         method=profile.sizing,
+        volatility=_volatility(mark, instrument),
     )
     bounds = Bounds(profile.limits, intent.strategy_id, intent.instrument_id, intent.provider_id or "", profile.venue)
+    bounds.scales = dynamic_scales(turn.account, shared, bounds, intent.instrument_id, turn.now_us)
     return size(intent, instrument, money, bounds)
+
+
+def _volatility(mark: KnownMark | None, instrument: Instrument) -> float | None:
+    """Annualised volatility of the marks; None before enough returns were seen."""
+    if mark is None:
+        return None
+    deviation = deviation_of(mark.fast, mark.returns, RETURNS_MIN)
+    days = 365 if instrument.calendar == "24/7" else 252
+    return None if deviation is None else deviation * sqrt(days)
 
 
 def _change(turn: Turn, intent: TradeIntent, instrument: Instrument, sized: Sized) -> Decimal:

@@ -12,6 +12,7 @@ from schemas.risk import CheckOutcome, CheckResult
 from streams.accounts.risk import check_exposure as exposure
 from streams.accounts.risk import check_flow as flow
 from streams.accounts.risk import check_order as order
+from streams.accounts.risk import check_portfolio as portfolio
 from streams.accounts.risk.reading import Reading
 from streams.accounts.risk.view import View
 
@@ -84,6 +85,11 @@ CHECKS: tuple[Check, ...] = (
     Check("daily_loss", 1, flow.daily_loss, "RTS 6 art. 15(5)", "equity at the day's begin", ("daily_loss_max",), SOFT, SOFT),
     Check("drawdown", 1, flow.drawdown, "RTS 6 art. 15(5)", "peak equity", ("drawdown_max",), SOFT, SOFT),
     Check("loss_velocity", 1, flow.loss_velocity, "RTS 6 art. 16", "equity of ten minutes", ("loss_velocity_max",), SOFT, SOFT),
+    Check("value_at_risk", 1, portfolio.value_at_risk, "RTS 6 art. 15(4), Basel", "daily closes", ("value_at_risk_max",)),
+    Check("historical_value_at_risk", 1, portfolio.historical_value_at_risk, "Basel", "daily closes", ("historical_value_at_risk_max",)),
+    Check("expected_shortfall", 1, portfolio.expected_shortfall, "Basel FRTB", "daily closes", ("expected_shortfall_max",)),
+    Check("correlated_exposure", 1, portfolio.correlated_exposure, "practice", "daily closes", ("correlated_exposure_max",)),
+    Check("stress_loss", 1, portfolio.stress_loss, "RTS 6 art. 10, practice", "declared scenarios, daily closes", ("stress_loss_max",)),
     Check("short_permitted", 1, order.short_permitted, "Reg SHO 203", "instrument, regime"),
     Check("short_locate", 1, order.short_locate, "Reg SHO 203(b)", "located units", ("short_locate", "short_locate_required")),
     Check("short_price_test", 1, order.short_price_test, "Reg SHO 201", "mark, price", ("short_price_test",)),

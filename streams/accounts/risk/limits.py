@@ -84,7 +84,6 @@ SPECS: tuple[Spec, ...] = (
     Spec("short_locate", Unit.QUANTITY, "units located for selling short", (I,)),
     Spec("short_locate_required", Unit.SWITCH, "1 denies short sales beyond the located units", (A, I), highest=D(1)),
     Spec("short_price_test", Unit.SWITCH, "1 allows short sales only above the mark", (A, I), highest=D(1)),
-    Spec("fresh_orders_while_unknown", Unit.SWITCH, "1 allows orders while another's outcome is unknown", (A,), highest=D(0)),
     Spec("dynamic_limits", Unit.SWITCH, "1 scales limits by the declared curves", (A,), highest=D(1)),
     Spec("isolated_leverage", Unit.MULTIPLE, "leverage of a position in the regime CRYPTO_ISOLATED", (A, I), lowest=D(1), highest=D(20)),
     Spec("sizing_fraction", Unit.EQUITY, "full size by FIXED_FRACTION", (A, S, I), highest=D(20)),

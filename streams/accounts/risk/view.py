@@ -1,7 +1,9 @@
 """View: one proposed order and all that the checks look at, computed once."""
 
+from collections.abc import Mapping
 from decimal import Decimal
-from typing import NamedTuple
+from math import sqrt
+from typing import Any, NamedTuple
 
 from schemas.control import MarginRegime
 from schemas.order import OrderType, Side, TimeInForce
@@ -10,7 +12,8 @@ from streams.accounts.account import Account, Holding
 from streams.accounts.orders.order import Order
 from streams.accounts.positions.contract import pays_difference, value
 from streams.accounts.risk.bounds import Bounds
-from streams.accounts.shared import Shared
+from streams.accounts.risk.curves import Circumstances, scale_of, scales
+from streams.accounts.shared import RETURNS_MIN, Shared
 from streams.accounts.valuation import conversion, in_base
 
 ZERO = Decimal(0)
@@ -72,12 +75,14 @@ class View:
         self.bounds = Bounds(
             profile.limits, proposal.strategy_id, proposal.instrument_id, proposal.provider_id, profile.venue
         )
+        self.bounds.scales = dynamic_scales(account, shared, self.bounds, proposal.instrument_id, now_us)
         self.instrument = shared.instruments.get(proposal.instrument_id)
         self.mark = shared.marks.get(proposal.instrument_id)
         self.equity = account.totals.equity
         self.holding: Holding = account.holdings.get(proposal.instrument_id) or Holding(
             instrument_id=proposal.instrument_id
         )
+        self.portfolio: tuple[Any] | None = None
         self.emergency = proposal.purpose in EMERGENCY and proposal.reduce_only
         self._quantities()
         self._prices()
@@ -228,6 +233,26 @@ class View:
             return None
         sign = 1 if self.mark.last >= 0 else -1
         return before + sign * self.signed * self.unit_mark
+
+
+def dynamic_scales(
+    account: Account, shared: Shared, bounds: Bounds, instrument_id: str, now_us: int
+) -> Mapping[str, Decimal]:
+    """Scales of the limits that move, by the declared curves; none where the account does not ask for them."""
+    if not bounds.is_on("dynamic_limits"):
+        return {}
+    mark, totals = shared.marks.get(instrument_id), account.totals
+    ratio = None
+    if mark is not None and mark.returns >= RETURNS_MIN and mark.slow > 0:
+        ratio = Decimal(repr(sqrt(mark.fast / mark.slow)))
+    bound = bounds.limit("drawdown_max")
+    used = None
+    if bound is not None and bound.value > 0 and totals.equity is not None and totals.peak > 0:
+        used = max(ZERO, (totals.peak - totals.equity) / totals.peak) / bound.value
+    instrument = shared.instruments.get(instrument_id)
+    calendar = "" if instrument is None else instrument.calendar
+    seen = Circumstances(ratio, used, shared.calendars.get(calendar), calendar == "24/7", now_us)
+    return scales(scale_of(seen))
 
 
 INITIAL_RATES = {
