@@ -115,18 +115,18 @@ def _steps(server: ClickHouse, known: dict[str, dict[str, str]]) -> list[tuple[s
 def _conformed(table: Table, known: dict[str, str] | None, database: str) -> list[tuple[str, str]]:
     if known is None:
         return [(f"make {table.name}", table.create(database))]
-    todo = []
+    adds = []
     for before, column in zip((None, *table.columns), table.columns, strict=False):
         if column.name not in known:
-            place = f"AFTER `{before.name}`" if before else "FIRST"
-            add = f"ALTER TABLE `{database}`.`{table.name}` ADD COLUMN IF NOT EXISTS {column.sql} {place}"
-            todo.append((f"add {table.name}.{column.name}", add))
+            adds.append(f"ADD COLUMN IF NOT EXISTS {column.sql} " + (f"AFTER `{before.name}`" if before else "FIRST"))
         elif known[column.name] != _spelt(column.type):
             raise WrongColumn(
                 f"{database}.{table.name}.{column.name} is {known[column.name]}, not {column.type}; "
                 "use another environment, or mend the table by hand"
             )
-    return todo
+    if not adds:
+        return []
+    return [(f"add {len(adds)} columns to {table.name}", f"ALTER TABLE `{database}`.`{table.name}` {', '.join(adds)}")]
 
 
 def _spelt(kind: str) -> str:
