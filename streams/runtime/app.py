@@ -28,8 +28,10 @@ from streams.runtime.carrier import BATCH_MAX
 from streams.runtime.clients import Cluster
 from streams.runtime.effect import Effect, KafkaEffect
 from streams.runtime.fail_stop import REFUSED, fail_stop
+from streams.runtime.health import Health
 from streams.runtime.intake import RecordCodec
 from streams.runtime.kafka_room import KafkaRoom
+from streams.runtime.metrics import Exporter
 from streams.runtime.progress import Progress
 from streams.runtime.provisioning import changelog, provision
 from streams.runtime.reader import Reader, Start
@@ -37,6 +39,10 @@ from streams.runtime.recovery import Recovery
 from streams.runtime.room import Room
 from streams.runtime.source import Source
 from streams.runtime.transactions import Stage
+from streams.runtime.watchdog import Watchdog
+
+LAST_WORDS = "last-words.json"
+"""File in the data folder that tells the supervisor over what the watchdog ended the process."""
 
 
 class RoomTopic(faust.Topic):
@@ -92,6 +98,7 @@ class RoomApp(faust.App):
     environment: names every topic, group and transactional id; also Faust's app id, which names changelogs.
     topic_map: where records go; other than the engine's own in tests and examples.
     replication: overrides the map where there are fewer brokers.
+    health_port: where `/ready` and the others answer; 0 for a free port, None for no server.
     provision_topics: make missing topics at the start, and refuse to start where what exists differs.
     """
 
@@ -109,6 +116,7 @@ class RoomApp(faust.App):
         replication: int | None = None,
         provision_topics: bool = True,
         web_port: int | None = None,
+        health_port: int | None = None,
         **faust_settings: Any,
     ):
         cluster = bootstrap_servers if isinstance(bootstrap_servers, Cluster) else Cluster(bootstrap_servers)
@@ -118,6 +126,10 @@ class RoomApp(faust.App):
         self.map = topic_map
         self.progress = progress or Progress()
         self.recovery = Recovery(cluster)
+        self.exporter = Exporter(environment)
+        self.health = Health(self.exporter)
+        self.health_port = health_port
+        self.watchdog = Watchdog(cluster, self.recovery, data_dir / LAST_WORDS)
         self.flows: dict[str, asyncio.Queue[Any]] = {}
         self.rooms: list[KafkaRoom] = []
         self.effects: list[KafkaEffect] = []
@@ -228,10 +240,21 @@ class RoomApp(faust.App):
         if self._provision:
             await asyncio.get_running_loop().run_in_executor(None, self._make_topics)
         self.recovery.start()
+        for room in self.rooms:
+            self.watchdog.watch(room, room.door)
+            self.health.watch(room.name, room.source, room.carrier, room.metrics.told)
+        for effect in self.effects:
+            self.watchdog.watch(effect)
+            self.health.watch(effect.name, effect.source, effect.carrier, effect.told)
+        self.watchdog.start()
+        if self.health_port is not None:
+            self.health_port = self.health.start(self.health_port)
         await super().on_start()
 
     async def on_stop(self) -> None:
         """Faust calls it when all services have stopped."""
+        self.watchdog.stop()
+        self.health.stop()
         self.recovery.stop()
         await super().on_stop()
 

@@ -30,6 +30,7 @@ BATCH_MAX = 500
 PENDING_MAX = 2_000
 """Records read at the door and not yet handed over; beyond it nothing is fetched."""
 PAUSE_AFTER_S = 0.2
+LOOK_EVERY_S = 1.0
 METADATA_S = 10.0
 
 
@@ -48,6 +49,7 @@ class Owned:
     epoch: rises with every change of ownership; what was begun in an older one is void.
     folded: next offset to be folded; all before it is durable.
     seen: next offset to be read at the door.
+    high: the end of the partition that the client last heard of.
     at_end: whether the consumer stood at the end of the partition when it last looked.
     caught_up: whether it has been folded to the end that existed when it became ours.
     moved_at: monotonic seconds of the last progress.
@@ -58,7 +60,7 @@ class Owned:
     table: Table[Any, Any] | None = None
     folded: int = 0
     seen: int = 0
-    end: int = 0
+    high: int = 0
     at_end: bool = False
     caught_up: bool = False
     moved_at: float = field(default_factory=time.monotonic)
@@ -128,6 +130,7 @@ class Carrier:
         self._metadata: Any = None
         self._metadata_wanted = False
         self._held = False
+        self._looked_at_ends = 0.0
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name=f"carry {group}", daemon=True)
         self.owned: dict[int, Owned] = {}
@@ -162,6 +165,36 @@ class Carrier:
         """Records read at the door and not yet durable."""
         batch = self._in_hand
         return len(self._pending) + (len(batch.entries) if batch else 0)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether batches are let in."""
+        return self._open
+
+    @property
+    def oldest_ms(self) -> int | None:
+        """When the oldest record that was read and is not durable came to the log, wall clock; None without any."""
+        with self._changed:
+            batch = self._in_hand
+            entries = batch.entries if batch is not None else self._pending
+            return entries[0].appended_ms if entries else None
+
+    def lag(self, partition: int) -> int:
+        """Records of the partition that were not folded, as far as the client knows: at least those in memory.
+
+        Counts offsets, commit markers included, up to the end that the client last heard of; exactly 0 when the
+        consumer stands at the end and nothing is in memory.
+        """
+        owned = self.owned.get(partition)
+        if owned is None or (owned.folded >= owned.seen and owned.at_end):
+            return 0
+        with self._changed:
+            batch = self._in_hand
+            entries = [*self._pending, *(batch.entries if batch is not None else ())]
+            in_memory = len([entry for entry in entries if entry.partition == partition])
+        if owned.at_end:
+            return in_memory
+        return max(in_memory, owned.high - owned.folded)
 
     def is_ours(self, partition: int, epoch: int | None) -> bool:
         """Whether the partition has been ours without interruption since that epoch."""
@@ -261,6 +294,8 @@ class Carrier:
             self._orders.popleft()()
         if self._metadata_wanted:
             self._serve_metadata()
+        if self.beat - self._looked_at_ends > LOOK_EVERY_S:
+            self._look_at_ends()
         with self._changed:
             full = not self._changed.wait_for(
                 lambda: len(self._pending) < PENDING_MAX or self._metadata_wanted or self._stopping, PAUSE_AFTER_S
@@ -272,6 +307,14 @@ class Carrier:
             return
         self._hold(False)
         self._gather(self._consumer.poll(POLL_S), more=self._batch_max - 1)
+
+    def _look_at_ends(self) -> None:
+        """Note how far each partition goes, as the last fetch told: nobody is asked."""
+        self._looked_at_ends = self.beat
+        for partition, owned in self.owned.items():
+            known = self._consumer.get_watermark_offsets(Place(self._topic, partition), cached=True)
+            if known is not None:
+                owned.high = max(owned.high, known[1])
 
     def _hold(self, hold: bool) -> None:
         """Pause or resume the live partitions, where that is a change."""
@@ -445,7 +488,7 @@ class Carrier:
         with self._changed:
             owned.table, owned.standing = ready.table, Standing.LIVE
             owned.folded = owned.seen = ready.start
-            owned.end, owned.recovery_s = ready.end, ready.seconds
+            owned.high, owned.recovery_s = ready.end, ready.seconds
             owned.caught_up = ready.start >= ready.end
             owned.moved_at = time.monotonic()
         if not self._held:

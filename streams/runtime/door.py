@@ -61,6 +61,7 @@ class PartitionWork:
     """What one partition's part of a batch comes to.
 
     next_offset: None where nothing may be committed.
+    read, written, refused: counts by record, by topic and record, and by reason.
     """
 
     table: Table[Any, Any]
@@ -72,6 +73,9 @@ class PartitionWork:
     outputs: int = 0
     event_time_us: int = 0
     parked: Parked | None = None
+    read: dict[str, int] = field(default_factory=dict)
+    written: dict[tuple[str, str], int] = field(default_factory=dict)
+    refused: dict[str, int] = field(default_factory=dict)
 
 
 Work = dict[int, PartitionWork]
@@ -94,6 +98,8 @@ class Door:
         self.source = self.intake.source
         self.skips: set[tuple[int, int]] = set()
         """(partition, offset) that a person has ordered to skip."""
+        self.at: Entry | None = None
+        """What is being folded at this moment, for whoever asks why it takes so long."""
         self._codec = codec
         self._environment = environment
         self._changelog = changelog
@@ -146,6 +152,7 @@ class Door:
     def _folded(self, table: Table[Any, Any], batch: Sequence[Entry]) -> PartitionWork:
         work = PartitionWork(table)
         for entry in batch:
+            self.at = entry
             if entry.offset <= table.applied:
                 work.repeated += 1
             elif (entry.partition, entry.offset) in self.skips:
@@ -155,6 +162,7 @@ class Door:
             else:
                 assert isinstance(entry, Refusal)
                 self._fold_refusal(work, entry)
+        self.at = None
         last = batch[-1]
         work.next_offset = last.offset + 1
         for key, value in table.writes(last.offset):
@@ -165,6 +173,8 @@ class Door:
         key, record = arrival.key, arrival.record
         said = work.table.partition.fold(key, record)
         work.folded += 1
+        name = type(record).__name__
+        work.read[name] = work.read.get(name, 0) + 1
         work.event_time_us = max(work.event_time_us, record.event_time_us)
         if said:
             event_id = arrival.event_id or root_id(record)
@@ -175,6 +185,8 @@ class Door:
         letter_id = root_id(refusal.letter)
         assert letter_id is not None, "a dead letter is named by its place"
         work.letters += 1
+        reason = refusal.letter.reason.value
+        work.refused[reason] = work.refused.get(reason, 0) + 1
         self._send(work, refusal.letter, letter_id, refusal)
         self._fold_unreadable(work, refusal, refusal.unreadable, refusal.key, letter_id)
 
@@ -217,6 +229,8 @@ class Door:
         for topic in topics:
             key = topic.key_of(record)
             name = self._names[topic.name]
+            kind = (topic.name, type(record).__name__)
+            work.written[kind] = work.written.get(kind, 0) + 1
             if key is None:
                 work.writes += [Write(name, None, value, p, headers) for p in range(topic.partitions)]
             else:

@@ -209,6 +209,10 @@ class KafkaEffect(Service):
         """Commands begun whose outcome is not recorded."""
         return len(self._running)
 
+    def told(self) -> dict[str, int]:
+        """The counts, for people."""
+        return {"taken": self.taken, "outstanding": self.outstanding, "dead_letters": self.letters}
+
     def _begin(self, entry: Entry, ledger: Ledger) -> None:
         assert self._loop is not None
         before = None

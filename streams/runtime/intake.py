@@ -53,6 +53,7 @@ class Arrival(msgspec.Struct, frozen=True, gc=False):
 
     key: None for a broadcast record
     event_id: None where the source names the record and nobody has asked for its id yet
+    appended_ms: wall clock at which it came to the log
     """
 
     partition: int
@@ -61,6 +62,7 @@ class Arrival(msgspec.Struct, frozen=True, gc=False):
     record: Record
     event_id: str | None
     trace: bytes | None
+    appended_ms: int
 
 
 class Refusal(msgspec.Struct, frozen=True, gc=False):
@@ -75,6 +77,7 @@ class Refusal(msgspec.Struct, frozen=True, gc=False):
     key: str | None
     unreadable: UnreadableRecord | None
     trace: bytes | None
+    appended_ms: int
 
 
 Entry = Arrival | Refusal
@@ -124,7 +127,15 @@ class Intake:
                 detail = f"{type(record).__name__} has no source of its own and no header {EVENT_ID}"
                 return self._refused(message, DeadLetterReason.NO_IDENTITY, detail)
             event_id = named.decode(errors="replace")
-        return Arrival(message.partition(), message.offset(), wanted, record, event_id, first(headers, TRACE))
+        return Arrival(
+            message.partition(),
+            message.offset(),
+            wanted,
+            record,
+            event_id,
+            first(headers, TRACE),
+            message.timestamp()[1],
+        )
 
     def _misplaced(self, message: Message, key: bytes | None, wanted: str) -> Refusal | None:
         """The refusal of a keyed record whose key is absent, another's, or at home elsewhere."""
@@ -168,7 +179,8 @@ class Intake:
                 source_partition=partition,
                 source_offset=offset,
             )
-        return Refusal(partition, offset, letter, owner, unreadable, first(headers, TRACE))
+        appended_ms = message.timestamp()[1]
+        return Refusal(partition, offset, letter, owner, unreadable, first(headers, TRACE), appended_ms)
 
     def _owner(self, key: bytes | None, partition: int) -> str | None:
         """Whose message it was, if that can be read and this partition is the owner's home."""

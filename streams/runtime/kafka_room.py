@@ -54,8 +54,8 @@ class KafkaRoom(Service):
         self.inbox = app.topic(self.source, partitions=room.reads.partitions, value_type=bytes)
         self.table = cast("RoomTable", app.Table(room.name, partitions=room.reads.partitions))
         self.table.room = self
-        self.metrics = RoomMetrics()
-        self._door = Door(room, app.codec, app.environment, self.changelog, app.map)
+        self.metrics = RoomMetrics(app.exporter, room.name, room.reads.name)
+        self.door = Door(room, app.codec, app.environment, self.changelog, app.map)
         slot_name = f"{self.group}.{slot}"
         self._transactions = Transactions(app.cluster, slot_name, self.source, app.progress, stage)
         self.carrier = Carrier(
@@ -63,7 +63,7 @@ class KafkaRoom(Service):
             topic=self.source,
             group=self.group,
             instance=slot_name if fixed_membership else None,
-            read=self._door.read,
+            read=self.door.read,
             recover=self._recover,
             hand_over=self._hand_over,
             turns=turns,
@@ -164,10 +164,11 @@ class KafkaRoom(Service):
         """In the room's own thread: fold, commit, settle."""
         try:
             began = time.monotonic()
-            work = self._door.fold(batch.entries, self.carrier.tables(batch))
+            work = self.door.fold(batch.entries, self.carrier.tables(batch))
             folded = time.monotonic()
             done = self._transactions.commit(work, batch.metadata, self._still_ours(batch), self.carrier.fresh_metadata)
-            self.metrics.took(len(batch.entries), folded - began, time.monotonic() - folded)
+            oldest_ms = batch.entries[0].appended_ms
+            self.metrics.took(len(batch.entries), oldest_ms, folded - began, time.monotonic() - folded)
             self._settle(batch, done)
         except BaseException as error:  # noqa: BLE001 - a batch neither folded nor refused would be lost
             fail_stop(f"{self.group}: a batch could not be carried", error)

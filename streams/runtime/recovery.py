@@ -94,8 +94,8 @@ class Recovery:
         self._reading: dict[tuple[str, int], Job] = {}
         self._stopping = False
         self._thread: threading.Thread | None = None
-        self.busy_since: float | None = None
-        """Since when the oldest job has been running, monotonic seconds; None where there is none."""
+        self.moved_at: float | None = None
+        """When a recovery under way last got a record or an answer, monotonic seconds; None where none is under way."""
 
     def start(self) -> None:
         """Start the thread; twice is once."""
@@ -127,7 +127,8 @@ class Recovery:
                 self._take_jobs(reader)
                 if self._reading:
                     self._read(reader)
-                self.busy_since = min((job.began for job in self._reading.values()), default=None)
+                if not self._reading and not self._jobs:
+                    self.moved_at = None
             reader.close()
         except CannotRecover as error:
             fail_stop(str(error), code=REFUSED)
@@ -135,6 +136,8 @@ class Recovery:
             fail_stop("recovery", error)
 
     def _take_jobs(self, reader: Consumer) -> None:
+        if self._jobs:
+            self.moved_at = time.monotonic()
         taken = [job for job in (self._jobs.popleft() for _ in range(len(self._jobs))) if job.wanted()]
         by_group: dict[tuple[str, str], list[Job]] = {}
         for job in taken:
@@ -189,6 +192,7 @@ class Recovery:
             except (KafkaException, TimeoutError) as error:
                 if time.monotonic() > give_up:
                     raise
+                self.moved_at = time.monotonic()
                 if isinstance(error, KafkaException) and error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
                     raise CannotRecover(f"a topic that this process needs is gone: {error.args[0].str()}") from error
                 time.sleep(ASK_AGAIN_S)
@@ -210,6 +214,7 @@ class Recovery:
                 continue
             error = message.error()
             if error is None:
+                self.moved_at = time.monotonic()
                 assert job.read is not None
                 job.read.take(message.key() or b"", message.value())
             elif error.code() == KafkaError._PARTITION_EOF:

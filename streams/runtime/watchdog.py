@@ -1,0 +1,148 @@
+"""Watchdog: ends a process that stands still. What is durable is right, and the next start goes on from it.
+
+It looks once a second, from a thread of its own, at what must move: consumer threads, batches in hand, recoveries, and
+partitions with records to fold. A broker that is away is not our standstill.
+"""
+
+import json
+import threading
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Protocol
+
+from confluent_kafka import IsolationLevel, KafkaException
+from confluent_kafka import TopicPartition as Place
+
+from streams.runtime.carrier import Carrier, Standing
+from streams.runtime.clients import LATEST, Cluster, administrator
+from streams.runtime.door import Door
+from streams.runtime.fail_stop import fail_stop
+from streams.runtime.intake import Arrival
+from streams.runtime.recovery import Recovery
+
+LOOK_EVERY_S = 1.0
+BATCH_S = 30.0
+"""A batch may be folded and tried again for so long."""
+LAG_S = 30.0
+RECOVERY_S = 60.0
+RUNNING = "running"
+"""The attribute by which a room tells whose code it is calling."""
+
+
+@dataclass(frozen=True, slots=True)
+class LastWords:
+    """What a process leaves for its supervisor when the watchdog ends it over a fold that does not return.
+
+    suspect: whose code the room was calling, if it tells.
+    """
+
+    room: str
+    partition: int
+    offset: int
+    key: str | None
+    record: str
+    suspect: str
+    seconds: float
+
+
+class Watched(Protocol):
+    """What the watchdog looks at: a room or an effect."""
+
+    name: str
+    source: str
+    carrier: Carrier
+
+
+class Watchdog:
+    """The thread that looks.
+
+    last_words: file for the supervisor.
+    """
+
+    def __init__(self, cluster: Cluster, recovery: Recovery, last_words: Path, batch_s: float = BATCH_S):
+        self._cluster = cluster
+        self._recovery = recovery
+        self._last_words = last_words
+        self._batch_s = batch_s
+        self._watched: list[tuple[Watched, Door | None]] = []
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="watchdog", daemon=True)
+
+    def watch(self, watched: Watched, door: Door | None = None) -> None:
+        """Look at this one too."""
+        self._watched.append((watched, door))
+
+    def start(self) -> None:
+        """Begin to look."""
+        self._last_words.unlink(missing_ok=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Look no more."""
+        self._stopping.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stopping.wait(LOOK_EVERY_S):
+            try:
+                self._look()
+            except KafkaException as error:
+                # Kafka does not answer: that is not our standstill.
+                if error.args[0].fatal():
+                    fail_stop("the watchdog's client failed for good", error)
+
+    def _look(self) -> None:
+        now = time.monotonic()
+        moved = self._recovery.moved_at
+        if moved is not None and now - moved > RECOVERY_S:
+            fail_stop(f"recovery has stood still for {now - moved:.0f} s")
+        for watched, door in self._watched:
+            carrier = watched.carrier
+            bound = self._cluster.session_ms / 1000 + 2 * self._cluster.revoke_bound_s
+            if carrier.silent_s > bound:
+                fail_stop(f"{watched.name}: the consumer thread has stood still for {carrier.silent_s:.0f} s")
+            since = carrier.in_hand_since
+            if since is not None and now - since > self._batch_s:
+                self._end_fold(watched, door, now - since)
+            self._look_at_lag(watched, now)
+
+    def _end_fold(self, watched: Watched, door: Door | None, seconds: float) -> None:
+        entry = door.at if door is not None else None
+        if entry is None:
+            fail_stop(f"{watched.name}: a batch has been in hand for {seconds:.0f} s")
+        words = LastWords(
+            room=watched.name,
+            partition=entry.partition,
+            offset=entry.offset,
+            key=entry.key,
+            record=type(entry.record).__name__ if isinstance(entry, Arrival) else "unreadable record",
+            suspect=str(getattr(door.room, RUNNING, "")) if door is not None else "",
+            seconds=seconds,
+        )
+        self._last_words.write_text(json.dumps(asdict(words)))
+        fail_stop(f"{watched.name}: a fold does not return: {words}")
+
+    def _look_at_lag(self, watched: Watched, now: float) -> None:
+        """End a process whose consumer does not fetch what is there."""
+        carrier = watched.carrier
+        stuck = [
+            partition
+            for partition, owned in list(carrier.owned.items())
+            if owned.standing is Standing.LIVE and not owned.at_end and now - owned.moved_at > LAG_S
+        ]
+        if not stuck or not carrier.is_open or carrier.pending:
+            return
+        admin = administrator(self._cluster)
+        places = [Place(watched.source, partition) for partition in stuck]
+        answers = admin.list_offsets(
+            dict.fromkeys(places, LATEST), isolation_level=IsolationLevel.READ_COMMITTED, request_timeout=5
+        )
+        for place, answer in answers.items():
+            end, owned = answer.result(10).offset, carrier.owned.get(place.partition)
+            if owned is not None and not owned.at_end and end > owned.seen and now - owned.moved_at > LAG_S:
+                fail_stop(
+                    f"{watched.name}: partition {place.partition} has records up to {end}, stands at {owned.seen} and "
+                    f"has not moved for {now - owned.moved_at:.0f} s"
+                )
