@@ -1,0 +1,144 @@
+"""Journeys of `quantumleap run` on real servers, typed as a user types them."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+COMMAND = str(Path(sys.executable).parent / "quantumleap")
+ENVIRON = {name: value for name, value in os.environ.items() if not name.startswith("QL_")}
+
+pytestmark = [pytest.mark.servers, pytest.mark.slow]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[Path]:
+    """An empty folder; its servers are stopped afterwards."""
+    yield tmp_path
+    subprocess.run([COMMAND, "down"], cwd=tmp_path, env=ENVIRON, capture_output=True, timeout=60, check=False)
+
+
+def quantumleap(folder: Path, *words: str) -> Any:
+    """What the command prints as JSON."""
+    ended = subprocess.run(
+        [COMMAND, *words, "--json"], cwd=folder, env=ports(), capture_output=True, text=True, timeout=400, check=False
+    )
+    assert ended.returncode == 0, ended.stderr
+    return json.loads(ended.stdout)
+
+
+def ports() -> dict[str, str]:
+    """The environment of a command whose servers take any free ports."""
+    return ENVIRON | {"QL_KAFKA_PORT": "0", "QL_REGISTRY_PORT": "0", "QL_CLICKHOUSE_PORT": "0"}
+
+
+def test_two_years_of_two_instruments_end_with_the_hash_of_the_backtest(folder: Path) -> None:
+    ran = quantumleap(folder, "run")
+    tested = quantumleap(folder, "backtest")
+    assert ran["result_hash"] == tested["result_hash"]
+    assert {key: ran[key] for key in tested if key not in ("command", "latency_ms", "seconds")} == {
+        key: tested[key] for key in tested if key not in ("command", "latency_ms", "seconds")
+    }
+    assert ran["fills"] > 0
+    assert set(ran["latency_ms"]) >= {"market_data", "signals", "strategies", "accounts", "execution", "pnl"}
+    counted = quantumleap(folder, "sql", "select count() as fills, uniqExact(client_order_id) as orders from fills")
+    assert counted == [{"fills": ran["fills"], "orders": ran["orders"]}]
+    denied = quantumleap(folder, "sql", "select count() as n from denials")
+    assert denied == [{"n": ran["denied"]}]
+    equity = quantumleap(
+        folder, "sql", "select equity from pnl_daily where dimension = 'ACCOUNT' order by day desc limit 1"
+    )
+    assert float(equity[0]["equity"]) == pytest.approx(float(ran["equity"]), abs=1e-9)
+
+
+def test_an_engine_killed_in_the_middle_changes_nothing_of_the_result(folder: Path) -> None:
+    window = ("--from", "2020-02-01", "--to", "2020-07-31")
+    running = subprocess.Popen(
+        [COMMAND, "run", *window, "--json"],
+        cwd=folder,
+        env=ports(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    killed = 0
+    give_up = time.monotonic() + 240
+    while killed < 3 and running.poll() is None and time.monotonic() < give_up:
+        time.sleep(1.5)
+        engine = _engine_of(running.pid)
+        if engine is not None and _steps(folder, killed):
+            engine.send_signal(signal.SIGKILL)
+            engine.wait(10)
+            killed += 1
+    out, err = running.communicate(timeout=300)
+    assert running.returncode == 0, err
+    assert killed == 3, err
+    ran = json.loads(out)
+    assert ran["result_hash"] == quantumleap(folder, "backtest", *window)["result_hash"]
+    counted = quantumleap(folder, "sql", "select count() as n from fills")
+    assert counted == [{"n": ran["fills"]}]
+
+
+def test_a_second_run_goes_on_and_another_replay_in_the_same_folder_is_refused(folder: Path) -> None:
+    first = quantumleap(folder, "run", "--from", "2020-04-01", "--to", "2020-04-30")
+    again = quantumleap(folder, "run", "--from", "2020-04-01", "--to", "2020-04-30")
+    assert again["result_hash"] == first["result_hash"]
+    longer = quantumleap(folder, "run", "--from", "2020-04-01", "--to", "2020-05-31")
+    assert (
+        longer["result_hash"]
+        == quantumleap(folder, "backtest", "--from", "2020-04-01", "--to", "2020-05-31")["result_hash"]
+    )
+    other = subprocess.run(
+        [COMMAND, "run", "--cash", "5000"],
+        cwd=folder,
+        env=ports(),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert other.returncode == 3
+    assert "holds another replay" in other.stderr
+
+
+def test_ctrl_c_ends_a_run_in_order_with_the_summary(folder: Path) -> None:
+    running = subprocess.Popen(
+        [COMMAND, "run", "--json"], cwd=folder, env=ports(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    give_up = time.monotonic() + 120
+    while not _steps(folder, 0) and running.poll() is None and time.monotonic() < give_up:
+        time.sleep(0.5)
+    running.send_signal(signal.SIGINT)
+    out, err = running.communicate(timeout=120)
+    assert running.returncode == 0, err
+    assert "stopping" in err
+    assert json.loads(out)["bars"] > 0
+
+
+def _engine_of(pid: int) -> psutil.Process | None:
+    """The engine's process of a running `run`."""
+    try:
+        children = psutil.Process(pid).children()
+        return next((child for child in children if "streams.replay.engine" in child.cmdline()), None)
+    except psutil.Error:
+        return None
+
+
+def _steps(folder: Path, killed: int) -> bool:
+    """Whether the venue's ledger shows that the engine is at work, longer for every kill before."""
+    ledger = folder / ".quantumleap" / "replay" / "paper-venue.sqlite"
+    return ledger.exists() and time.time() - ledger.stat().st_ctime >= 0 and _age_of(folder) > 8 + killed * 12
+
+
+def _age_of(folder: Path) -> float:
+    """Seconds since the run was ordered."""
+    order = folder / ".quantumleap" / "replay" / "order.json"
+    return time.time() - order.stat().st_mtime if order.exists() else 0.0
