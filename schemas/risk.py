@@ -207,7 +207,7 @@ class RiskSnapshot(Record, frozen=True):
     value_at_risk, expected_shortfall: one day, 99 %, as a positive amount; absent before there is history
     margin_used: in the base currency; absent in a cash account
     state: trading state
-    uses: of every limit
+    uses: of every limit; empty in a snapshot between two analyses
     currency: base currency of the account; empty where the writer did not say
     net_deposits: money in less money out so far, in the base currency; absent where unknown
     exposures: by every dimension; empty in a snapshot between two analyses

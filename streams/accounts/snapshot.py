@@ -21,8 +21,9 @@ from streams.accounts.valuation import conversion, in_base
 ZERO = Decimal(0)
 
 ANALYSIS_US = SECOND_US
-REPLAY_ANALYSIS_US = 7 * DAY_US
-"""How often a snapshot measures the portfolio too. A replay does it once a week, and both do it after every fill."""
+REPLAY_ANALYSIS_US = 30 * DAY_US
+"""How often a snapshot tells the use of limits and measures the portfolio too; it always does after a fill. A replay
+passes days in milliseconds and does it once a month."""
 
 
 class Standing(NamedTuple):
@@ -51,10 +52,7 @@ def say_snapshot(turn: Turn, analysed: bool = False) -> None:
     margin = None
     if profile.margin is not MarginRegime.CASH:
         margin = rounded(standing.gross * initial_rate(profile.margin, Bounds(profile.limits)))
-    extra: dict[str, Any] = {}
-    if analysed:
-        extra = _analysis(turn)
-    extra["uses"] = _uses(turn, standing, extra.pop("values", {}))
+    extra = _analysis(turn, standing) if analysed else NOT_ANALYSED
     equity = standing.equity
     turn.say(
         RiskSnapshot(
@@ -88,12 +86,15 @@ def standing_of(turn: Turn) -> Standing | None:
     return Standing(equity, gross, net, worst, drawdown, ZERO if begun is None else equity - begun)
 
 
-def _analysis(turn: Turn) -> dict[str, Any]:
-    """Measures of the portfolio, exposures by dimension and scenarios, as fields of the snapshot."""
+NOT_ANALYSED: dict[str, Any] = {"uses": []}
+
+
+def _analysis(turn: Turn, standing: Standing) -> dict[str, Any]:
+    """Use of limits, measures of the portfolio, exposures by dimension and scenarios, as fields of the snapshot."""
     account, shared = turn.account, turn.shared
     exposures = account_exposures(account, shared)
     if exposures is None:
-        return {}
+        return {"uses": _uses(turn, standing, {})}
     found = measure(account.histories, exposures)
     results = stressed(account.histories, exposures, shared.instruments)
     return {
@@ -107,7 +108,7 @@ def _analysis(turn: Turn) -> dict[str, Any]:
             ScenarioResult(name=name, result=None if result is None else _money(result))
             for name, result in results.items()
         ],
-        "values": _portfolio_values(turn, found, results),
+        "uses": _uses(turn, standing, _portfolio_values(turn, found, results)),
     }
 
 
@@ -149,12 +150,11 @@ def _uses(turn: Turn, standing: Standing, more: Mapping[str, Decimal]) -> list[L
     }
     if standing.equity > 0:
         values["leverage_max"] = standing.worst / standing.equity
-    if more:
-        values.update(more)
-        values["net_exposure_max"] = abs(standing.net)
-        since = turn.now_us - MINUTE_US
-        for name, times in (("orders_per_minute_max", flow.orders), ("messages_per_minute_max", flow.messages)):
-            values[name] = Decimal(sum(1 for at in times.get("ACCOUNT|", ()) if at > since))
+    values.update(more)
+    values["net_exposure_max"] = abs(standing.net)
+    since = turn.now_us - MINUTE_US
+    for name, times in (("orders_per_minute_max", flow.orders), ("messages_per_minute_max", flow.messages)):
+        values[name] = Decimal(sum(1 for at in times.get("ACCOUNT|", ()) if at > since))
     return [_use(name, values[name], own[name]) for name in sorted(values) if name in own]
 
 

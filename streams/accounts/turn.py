@@ -15,7 +15,7 @@ from streams.accounts.account import Account, Holding
 from streams.accounts.orders.order import Order
 from streams.accounts.positions.ledger import unrealised
 from streams.accounts.shared import Shared
-from streams.accounts.valuation import conversion, equity_of, marked, swapped, terms_of
+from streams.accounts.valuation import ONE, conversion, equity_of, marked, swapped, terms_of
 
 ZERO = Decimal(0)
 
@@ -210,4 +210,4 @@ class Turn:
 
 
 def _wire(rate: Decimal | None) -> Decimal | None:
-    return None if rate is None else rounded(rate)
+    return rate if rate is None or rate is ONE else rounded(rate)

@@ -51,7 +51,7 @@ def _limits() -> str:
     return _section(
         "Limits and parameters",
         "A change outside the range, of an unknown name, or in contradiction to another limit is refused whole, with\n"
-        "the line that is wrong. Without a required limit nothing is approved; the narrowest scope that sets a limit decides.",
+        "the line that is wrong. Without a required limit nothing is approved; the narrowest scope decides.",
         ("limit", "unit", "meaning", "scopes", "range", "required"),
         rows,
     )
