@@ -1,0 +1,207 @@
+"""What analysts read: the views on the records of a real replay, against what the replay itself says."""
+
+import re
+import uuid
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any
+
+import clickhouse_connect
+import pytest
+
+from connectors.clickhouse.client import ClickHouse
+from connectors.clickhouse.migrate import migrate
+from connectors.clickhouse.views import ORDER, views
+from connectors.embedded.clickhouse import ClickHouseServer
+from schemas.execution import Fill
+from schemas.order import OrderEvent, Side
+from schemas.position import PnlDimension, PnlSnapshot, PositionState
+from schemas.record import Record
+from schemas.reference import ContractKind
+from schemas.risk import RiskVerdict
+from schemas.topics import ACCOUNTS_EVENTS, PNL, Topic
+from streams.commands.replay import plan_of
+from streams.replay.backtest import Backtest
+from streams.replay.result import Result
+from tests.connectors.clickhouse.kept import keep
+from tests.paths import ROOT
+
+pytestmark = pytest.mark.servers
+
+QUESTIONS = re.findall(r"^## (.+?)\n.*?```sql\n(.*?)```", (ROOT / "docs" / "queries.md").read_text(), re.S | re.M)
+MAY_BE_EMPTY = {
+    "Is anything stuck or undecided?",
+    "Which signals were refused, and why?",
+    "Is there anything that could not be read?",
+}
+"""Questions to which a good day has no answer."""
+
+
+class Replayed:
+    """A replay, all that was said in it, and a ClickHouse that holds it."""
+
+    def __init__(self, server: ClickHouse):
+        self.server = server
+        self.records: dict[type[Record], list[Any]] = defaultdict(list)
+        said: list[tuple[Topic, Record]] = []
+        backtest = Backtest(plan_of("oil", "2020-01-01", "2020-06-30", None, "1000000"))
+        backtest.log.tap(lambda topic, record: said.append((topic, record)))
+        self.result: Result = backtest.run()
+        for topic, record in said:
+            if not (isinstance(record, Fill) and topic.name == "fills"):
+                self.records[type(record)].append(record)
+        keep(server, said)
+
+    def ask(self, sql: str) -> list[dict[str, Any]]:
+        return ask(self.server, sql)
+
+
+def ask(server: ClickHouse, sql: str) -> list[dict[str, Any]]:
+    """Rows by column, as an analyst's client gets them."""
+    client = clickhouse_connect.get_client(dsn=server.url, database=server.database)
+    try:
+        found = client.query(sql)
+        return [dict(zip(found.column_names, row, strict=True)) for row in found.result_rows]
+    finally:
+        client.close()
+
+
+@pytest.fixture(scope="module")
+def replayed(clickhouse_server: ClickHouseServer) -> Iterator[Replayed]:
+    server = ClickHouse(clickhouse_server.url, f"ql_t{uuid.uuid4().hex[:12]}")
+    migrate(server)
+    yield Replayed(server)
+    server.command(f"DROP DATABASE `{server.database}`")
+    server.close()
+
+
+def test_there_are_twenty_questions_and_every_view_is_asked() -> None:
+    assert len(QUESTIONS) >= 20
+    assert len({title for title, _ in QUESTIONS}) == len(QUESTIONS)
+    asked = " ".join(sql for _, sql in QUESTIONS)
+    assert {view for view in ORDER if view not in ("fills",)} <= set(re.findall(r"\w+", asked))
+
+
+@pytest.mark.parametrize(("title", "sql"), QUESTIONS, ids=[title for title, _ in QUESTIONS])
+def test_every_question_of_the_documentation_has_an_answer(title: str, sql: str, replayed: Replayed) -> None:
+    rows = replayed.ask(sql)
+    assert rows or title in MAY_BE_EMPTY
+
+
+def test_every_view_says_what_it_shows() -> None:
+    for view in views():
+        assert view.doc.endswith("."), view.name
+
+
+def test_fills_are_those_of_the_replay_to_the_last_digit(replayed: Replayed) -> None:
+    shown = {row["fill_id"]: row for row in replayed.ask("SELECT * FROM fills")}
+    fills: list[Fill] = replayed.records[Fill]
+    assert len(shown) == len(fills) == replayed.result.fills
+    for fill in fills:
+        row = shown[fill.fill_id]
+        assert (row["price"], row["quantity"], row["fee"]) == (fill.price, fill.quantity, fill.fee)
+        assert (row["realised_pnl"], row["side"]) == (fill.realised_pnl, fill.side)
+        assert row["notional"] == abs(fill.price * fill.quantity * (fill.multiplier or 1))
+
+
+def test_orders_stand_as_their_last_event_says(replayed: Replayed) -> None:
+    last: dict[str, OrderEvent] = {event.client_order_id: event for event in replayed.records[OrderEvent]}
+    shown = {row["client_order_id"]: row for row in replayed.ask("SELECT * FROM orders")}
+    assert len(shown) == len(last)
+    for name, event in last.items():
+        row = shown[name]
+        assert (row["status"], row["filled_quantity"]) == (event.status, event.cumulative_quantity)
+        assert row["average_price"] == event.average_price
+
+
+def test_the_newest_daily_row_has_the_figures_of_the_result(replayed: Replayed) -> None:
+    (row,) = replayed.ask("SELECT * FROM pnl_daily WHERE dimension = 'ACCOUNT' ORDER BY day DESC LIMIT 1")
+    account = replayed.result.accounts["demo"]
+    for name in ("equity", "realised_pnl", "unrealised_pnl", "fees", "fills", "closed_trades", "winning_trades"):
+        assert row[name] == getattr(account, name), name
+    assert row["drawdown"] == account.drawdown
+
+
+def test_the_days_add_up_to_the_whole(replayed: Replayed) -> None:
+    (row,) = replayed.ask(
+        "SELECT sum(pnl_of_day) AS days, argMax(pnl, day) AS whole FROM pnl_daily WHERE dimension = 'ACCOUNT'"
+    )
+    assert row["days"] == row["whole"]
+
+
+def test_an_absent_result_stays_absent(database: ClickHouse) -> None:
+    """Of two snapshots the newer one counts, also where it does not know what the older one knew."""
+    for offset, unrealised in ((1, Decimal(5)), (2, None)):
+        snapshot = PnlSnapshot(
+            event_time_us=1_600_000_000_000_000 + offset, account_id="bob", dimension=PnlDimension.ACCOUNT,
+            member="bob", currency="USD", realised_pnl=Decimal(0), fees=Decimal(0), fills=0, closed_trades=0,
+            winning_trades=0, turnover=Decimal(0), unrealised_pnl=unrealised,
+        )  # fmt: skip
+        keep(database, [(PNL, snapshot)] * offset, token=f"absent-{offset}")
+    (row,) = ask(database, "SELECT unrealised_pnl FROM pnl_daily")
+    assert row["unrealised_pnl"] is None
+
+
+def test_positions_are_as_last_said(replayed: Replayed) -> None:
+    last: dict[str, PositionState] = {state.instrument_id: state for state in replayed.records[PositionState]}
+    shown = {row["instrument_id"]: row for row in replayed.ask("SELECT * FROM positions_now")}
+    assert {name: (row["quantity"], row["mark"], row["unrealised_pnl"]) for name, row in shown.items()} == {
+        name: (state.quantity, state.mark, state.unrealised_pnl) for name, state in last.items()
+    }
+
+
+def test_denials_are_those_of_the_replay_each_with_its_checks(replayed: Replayed) -> None:
+    shown = Counter(row["code"] for row in replayed.ask("SELECT code, codes FROM denials"))
+    assert shown == replayed.result.denied
+    verdicts: list[RiskVerdict] = [v for v in replayed.records[RiskVerdict] if not v.approved]
+    codes = {row["intent_id"]: row["codes"] for row in replayed.ask("SELECT intent_id, codes FROM denials")}
+    for verdict in verdicts:
+        assert codes[verdict.intent_id] == [check.code for check in verdict.checks if check.outcome == "HARD"]
+
+
+def test_slippage_is_what_the_fill_cost_against_the_price_of_the_decision(replayed: Replayed) -> None:
+    shown = {row["fill_id"]: row for row in replayed.ask("SELECT * FROM execution_quality")}
+    judged = [fill for fill in replayed.records[Fill] if fill.reference_price is not None]
+    assert judged
+    for fill in judged:
+        against = (fill.price - fill.reference_price) * (1 if fill.side == "BUY" else -1)
+        assert shown[fill.fill_id]["slippage"] == against * fill.quantity * (fill.multiplier or 1)
+
+
+def test_a_signal_is_scored_by_the_bar_at_its_horizon(replayed: Replayed) -> None:
+    rows = replayed.ask("SELECT * FROM signal_scores")
+    assert rows
+    for row in rows:
+        assert row["scored_at"] > row["time"]
+        moved = float(row["price_at_horizon"] - row["price_then"]) * row["direction"]
+        assert row["moved_our_way"] == pytest.approx(moved)
+        assert row["hit"] == (moved > 0)
+
+
+def test_the_story_of_an_order_goes_from_the_wish_to_the_fill(replayed: Replayed) -> None:
+    filled = next(fill for fill in replayed.records[Fill] if fill.signal_id)
+    rows = replayed.ask(
+        f"SELECT step, what FROM order_story WHERE client_order_id = '{filled.client_order_id}' ORDER BY stage, time"
+    )
+    steps = [row["step"] for row in rows]
+    assert steps[:2] == ["signal", "intent"]
+    assert {"check", "verdict", "command", "broker", "state", "fill"} <= set(steps)
+    assert steps[-1] == "fill"
+
+
+def test_findings_are_those_of_the_replay(replayed: Replayed) -> None:
+    shown = Counter(row["code"] for row in replayed.ask("SELECT code FROM quality_findings"))
+    assert shown == replayed.result.findings
+
+
+def test_an_inverse_contract_has_its_value_and_slippage_in_its_base_currency(database: ClickHouse) -> None:
+    fill = Fill(
+        event_time_us=1_600_000_000_000_000, account_id="carol", fill_id="inverse", client_order_id="inverse",
+        venue="PAPER", instrument_id="BTCUSD", side=Side.SELL, quantity=Decimal(1000), price=Decimal(8000),
+        currency="BTC", fee=Decimal(0), fee_currency="BTC", realised_pnl=Decimal(0), position_quantity=Decimal(-1000),
+        reference_price=Decimal(10000), multiplier=Decimal(1), contract=ContractKind.INVERSE,
+    )  # fmt: skip
+    keep(database, [(ACCOUNTS_EVENTS, fill)], token="inverse")
+    (row,) = ask(database, "SELECT * FROM execution_quality")
+    assert (row["notional"], row["slippage"]) == (Decimal("0.125"), Decimal("0.025"))
