@@ -14,6 +14,7 @@ from schemas.scalars import SECOND_US
 from streams.accounts.orders.order import Order, order_of
 from streams.accounts.positions.contract import value
 from streams.accounts.risk.bounds import Bounds
+from streams.accounts.risk.check_order import is_sound
 from streams.accounts.risk.checks import evaluate
 from streams.accounts.risk.flow import counted, fingerprint
 from streams.accounts.risk.guards import deviation_of
@@ -52,6 +53,8 @@ def wish(turn: Turn, intent: TradeIntent) -> None:
     quantity = ZERO
     if not _are_numbers(intent):
         sized = Sized(ZERO, "NOT_A_NUMBER", "a price of the wish is no finite number")
+    elif instrument is not None and not is_sound(instrument):
+        sized = Sized(ZERO, "INSTRUMENT_INVALID", intent.instrument_id)
     elif instrument is not None:
         sized = _size(turn, intent, instrument)
         quantity = _change(turn, intent, instrument, sized)

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 from schemas.control import MarginRegime, Scope
 from schemas.order import OrderType, TimeInForce
-from schemas.reference import TradingSession
+from schemas.reference import Instrument, TradingSession
 from schemas.scalars import SCALE, SECOND_US
 from streams.accounts.positions.contract import value
 from streams.accounts.risk.reading import PASSED, Reading, denied, passed, text, within
@@ -28,9 +28,16 @@ def instrument_known(view: View) -> Reading:
     instrument = view.instrument
     if instrument is None:
         return denied("INSTRUMENT_UNKNOWN", view.proposal.instrument_id)
-    if instrument.multiplier <= 0 or instrument.tick_size <= 0 or instrument.lot_size <= 0:
+    if not is_sound(instrument):
         return denied("INSTRUMENT_INVALID", f"tick={instrument.tick_size} lot={instrument.lot_size}")
     return passed(instrument.symbol)
+
+
+def is_sound(instrument: Instrument) -> bool:
+    """Whether prices, quantities and values of the instrument can be computed at all."""
+    return all(
+        one.is_finite() and one > 0 for one in (instrument.multiplier, instrument.tick_size, instrument.lot_size)
+    )
 
 
 def instrument_permitted(view: View) -> Reading:
@@ -99,7 +106,7 @@ def conversion_fresh(view: View) -> Reading:
 
 def price_valid(view: View) -> Reading:
     instrument, proposal = view.instrument, view.proposal
-    if instrument is None:
+    if instrument is None or not is_sound(instrument):
         return denied("PRICE_UNKNOWN")
     has_limit, has_stop = PRICED[proposal.order_type]
     if (proposal.limit_price is not None) is not has_limit:
@@ -137,7 +144,7 @@ def quantity_valid(view: View) -> Reading:
         return denied("QUANTITY_NOT_A_NUMBER", text(quantity))
     if quantity <= 0 or view.quantity <= 0:
         return denied("QUANTITY_NOT_POSITIVE", quantity, 0)
-    if instrument is None:
+    if instrument is None or not is_sound(instrument):
         return denied("QUANTITY_UNKNOWN", quantity)
     if quantity % instrument.lot_size:
         return denied("QUANTITY_OFF_LOT", quantity, instrument.lot_size)
