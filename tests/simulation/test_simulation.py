@@ -1,0 +1,61 @@
+"""Whatever befalls workers and broker, nothing is lost, doubled, changed or left behind; and the simulator can fail."""
+
+from collections import Counter
+
+import pytest
+
+from tests.simulation.mutations import MUTATIONS, Mutation
+from tests.simulation.plan import STEPS, Kind, plan_of
+from tests.simulation.run import run
+from tests.simulation.shrink import failing, shrunk
+
+SEEDS = 2000
+PORTIONS = 4
+SEEDS_OF_A_MUTATION = 1500
+
+
+@pytest.mark.parametrize("portion", range(PORTIONS))
+def test_no_history_of_crashes_pauses_and_rebalances_loses_doubles_or_changes_anything(portion: int) -> None:
+    wrong = {}
+    for seed in range(portion, SEEDS, PORTIONS):
+        report = run(plan_of(seed))
+        if not report.ok:
+            wrong[seed] = report.wrong
+    assert not wrong
+
+
+def test_faults_of_every_kind_fall_on_every_step() -> None:
+    struck: Counter[str] = Counter()
+    for seed in range(600):
+        struck.update(run(plan_of(seed)).struck)
+    assert {kind for kind in Kind if any(what.startswith(kind) for what in struck)} == set(Kind)
+    assert {step for step in STEPS if any(what.endswith(f" at {step}") for what in struck)} == set(STEPS)
+
+
+def test_workers_without_faults_lose_nothing_by_sharing() -> None:
+    for seed in range(50):
+        plan = plan_of(seed)
+        report = run(plan)
+        assert report.ok
+        assert report.inputs >= len(plan.sent)
+
+
+def test_a_seed_always_gives_the_same_history() -> None:
+    for seed in range(20):
+        first, second = (run(plan_of(seed), keep_history=True) for _ in range(2))
+        assert first.history == second.history
+
+
+@pytest.mark.parametrize("mutation", MUTATIONS, ids=[mutation.name for mutation in MUTATIONS])
+def test_a_broken_rule_of_the_contract_is_caught(mutation: Mutation) -> None:
+    assert any(not mutation.run(plan_of(seed)).ok for seed in range(SEEDS_OF_A_MUTATION))
+
+
+def test_a_failure_shrinks_to_fewer_records_and_faults() -> None:
+    mutation = next(m for m in MUTATIONS if m.name == "writers are not fenced")
+    found = next(report for seed in range(500) if not (report := mutation.run(plan_of(seed))).ok)
+    small = shrunk(found, 20.0, lambda plan: failing(plan, mutation.run))
+    assert not small.ok
+    assert len(small.plan.sent) < len(found.plan.sent)
+    assert len(small.plan.sent) <= 4
+    assert 1 <= len(small.plan.faults) <= len(found.plan.faults)
