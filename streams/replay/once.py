@@ -5,6 +5,7 @@ a replay goes on after a crash or is continued.
 """
 
 from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
 
 from schemas.record import Record
 from schemas.topics import BY_NAME, TOPICS, Topic, destinations
@@ -23,15 +24,21 @@ class Log:
 
     def __init__(self, cluster: Cluster, codec: RecordCodec, environment: str):
         self._places: dict[tuple[str, str], set[int]] = defaultdict(set)
-        for topic in {topic for topic in TOPICS if set(ROLES) & set(topic.writers)}:
+
+        def read(topic: Topic) -> list[tuple[str, int]]:
             reader = Reader(cluster, codec, topic, environment, Start.BEGINNING)
             try:
-                for received in reader.to_end():
-                    key = received.record.source_key() if received.record is not None else None
-                    if key is not None:
-                        self._places[(topic.name, key)].add(received.partition)
+                named = ((one.record.source_key(), one.partition) for one in reader.to_end() if one.record is not None)
+                return [(key, partition) for key, partition in named if key is not None]
             finally:
                 reader.close()
+
+        topics = [topic for topic in TOPICS if set(ROLES) & set(topic.writers)]
+        # Finding the end of an idle topic is waiting; all wait at once.
+        with ThreadPoolExecutor(len(topics)) as pool:
+            for topic, places in zip(topics, pool.map(read, topics), strict=True):
+                for key, partition in places:
+                    self._places[(topic.name, key)].add(partition)
 
     def holds(self, topic: Topic, record: Record) -> bool:
         """Whether the record is there; a broadcast must be in every partition."""
