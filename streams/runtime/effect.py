@@ -15,20 +15,20 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, IsolationLevel, KafkaException
+from confluent_kafka import Consumer, KafkaException
 from confluent_kafka import TopicPartition as Place
 from mode import Service
 
 from schemas.record import Record
 from schemas.topics import Topic
 from streams.runtime.carrier import Batch, Carrier
-from streams.runtime.clients import EARLIEST, LATEST, administrator
 from streams.runtime.door import Parked
 from streams.runtime.fail_stop import fail_stop
 from streams.runtime.headers import output_id, root_id
 from streams.runtime.intake import Arrival, Entry, Intake, Refusal
+from streams.runtime.offsets import Offsets
 from streams.runtime.recovery import Ready
 from streams.runtime.source import DeliveryFailed, Source
 from streams.runtime.turns import Turns
@@ -43,7 +43,6 @@ RUNNING_MAX = 1_000
 COMMIT_EVERY_S = 0.1
 LEASE = 0.8
 """Share of the session after which a silent consumer thread is no longer believed to own anything."""
-ANSWER_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,15 +290,13 @@ class KafkaEffect(Service):
     def _ask(self, epochs: dict[int, int]) -> None:
         """In a thread of its own: where to begin, and what a former owner may have begun."""
         try:
-            admin = administrator(self.app.cluster)
-            places = [Place(self.source, partition) for partition in epochs]
-            committed = self._committed(admin, places)
-            lows, ends = (_offsets(admin, places, which) for which in (EARLIEST, LATEST))
+            offsets, partitions = Offsets(self.app.cluster), list(epochs)
+            committed = offsets.committed(self.group, self.source, partitions)
+            lows, ends = offsets.lows(self.source, partitions), offsets.ends(self.source, partitions)
             for partition, epoch in epochs.items():
-                place = committed.get(partition)
-                fresh = place is None or place.offset < 0
-                start = lows[partition] if place is None or place.offset < 0 else place.offset
-                clean = fresh or (place is not None and place.metadata == CLEAN)
+                known = committed[partition]
+                start = lows[partition] if known.offset is None else known.offset
+                clean = known.offset is None or known.note == CLEAN
                 ledger = Ledger(epoch, start, start if clean else ends[partition])
                 self.carrier.order(partial(self._flow, partition=partition, ledger=ledger, end=ends[partition]))
         except BaseException as error:  # noqa: BLE001 - commands would wait for ever
@@ -320,11 +317,6 @@ class KafkaEffect(Service):
         self._ledgers[partition, ledger.epoch] = ledger
         self.gate.folded(partition, ledger.released)
         self.carrier.ready(Ready(partition, ledger.epoch, None, ledger.released, end, 0.0, 0, 0))
-
-    def _committed(self, admin: Any, places: list[Place]) -> dict[int, Place]:
-        request = [ConsumerGroupTopicPartitions(self.group, places)]
-        answer = admin.list_consumer_group_offsets(request, require_stable=True, request_timeout=ANSWER_S)
-        return {place.partition: place for place in answer[self.group].result(2 * ANSWER_S).topic_partitions}
 
     def _hand_over(self, batch: Batch) -> None:
         assert self._loop is not None
@@ -371,10 +363,3 @@ class KafkaEffect(Service):
             return
         for ledger, place in due:
             ledger.committed = place.offset
-
-
-def _offsets(admin: Any, places: list[Place], which: Any) -> dict[int, int]:
-    futures = admin.list_offsets(
-        dict.fromkeys(places, which), isolation_level=IsolationLevel.READ_UNCOMMITTED, request_timeout=ANSWER_S
-    )
-    return {place.partition: future.result(2 * ANSWER_S).offset for place, future in futures.items()}

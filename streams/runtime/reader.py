@@ -10,16 +10,17 @@ from concurrent.futures import ThreadPoolExecutor
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, IsolationLevel, KafkaError, KafkaException
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException
 from confluent_kafka import TopicPartition as Place
 
 from schemas.control import KillSwitch
 from schemas.record import Record
 from schemas.topics import CONTROL_KILL, Topic
 from streams.runtime import clients
-from streams.runtime.clients import EARLIEST, LATEST, Cluster
+from streams.runtime.clients import Cluster
 from streams.runtime.headers import EVENT_ID, TRACE, first
 from streams.runtime.intake import RecordCodec
+from streams.runtime.offsets import Offsets
 from streams.runtime.progress import Progress
 
 ANSWER_S = 30.0
@@ -215,7 +216,7 @@ def read_topic(cluster: Cluster, topic: str, timeout_s: float = ANSWER_S) -> lis
     found = []
     try:
         partitions = list(consumer.list_topics(topic, timeout_s).topics[topic].partitions)
-        ends = _offsets(cluster, [Place(topic, partition) for partition in partitions], LATEST)
+        ends = Offsets(cluster).ends(topic, partitions)
         consumer.assign([Place(topic, partition, OFFSET_BEGINNING) for partition in partitions])
         left = {partition for partition in partitions if ends[partition] > 0}
         give_up = time.monotonic() + timeout_s
@@ -244,13 +245,5 @@ def _arrived(consumer: Consumer) -> list[Any]:
 def _starts(cluster: Cluster, topic: str, partitions: int, start: Start | Mapping[int, int]) -> dict[int, int]:
     if not isinstance(start, Start):
         return dict(start)
-    places = [Place(topic, partition) for partition in range(partitions)]
-    return _offsets(cluster, places, LATEST if start is Start.END else EARLIEST)
-
-
-def _offsets(cluster: Cluster, places: list[Place], which: Any) -> dict[int, int]:
-    admin = clients.administrator(cluster)
-    futures = admin.list_offsets(
-        dict.fromkeys(places, which), isolation_level=IsolationLevel.READ_UNCOMMITTED, request_timeout=ANSWER_S
-    )
-    return {place.partition: future.result(2 * ANSWER_S).offset for place, future in futures.items()}
+    offsets = Offsets(cluster)
+    return offsets.ends(topic, range(partitions)) if start is Start.END else offsets.lows(topic, range(partitions))

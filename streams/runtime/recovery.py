@@ -10,31 +10,25 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 from confluent_kafka import (
     OFFSET_BEGINNING,
     Consumer,
-    ConsumerGroupTopicPartitions,
-    IsolationLevel,
     KafkaError,
     KafkaException,
 )
 from confluent_kafka import TopicPartition as Place
 
-from streams.runtime.clients import EARLIEST, LATEST, Cluster, administrator, recovery_reader
+from streams.runtime.clients import Cluster, recovery_reader
 from streams.runtime.fail_stop import REFUSED, fail_stop
+from streams.runtime.offsets import Offsets, TopicGone
 from streams.runtime.room import Room
 from streams.runtime.tables import Birth, Recovered, Table
 
 READ_AT_ONCE = 5_000
-ASK_AGAIN_S = 0.05
-CALL_S = 5.0
-ANSWER_S = 2 * CALL_S
 GIVE_UP_S = 120.0
 """Kafka may be away for so long while a partition is being recovered; then the process ends itself."""
-
-_Answer = TypeVar("_Answer")
 
 
 class CannotRecover(RuntimeError):
@@ -119,7 +113,7 @@ class Recovery:
 
     def _run(self) -> None:
         try:
-            self._admin = administrator(self._cluster)
+            self._offsets = Offsets(self._cluster, GIVE_UP_S, self._still_waiting)
             reader = recovery_reader(self._cluster)
             while not self._stopping:
                 self._wake.wait(None if not self._reading else 0)
@@ -130,10 +124,13 @@ class Recovery:
                 if not self._reading and not self._jobs:
                     self.moved_at = None
             reader.close()
-        except CannotRecover as error:
+        except (CannotRecover, TopicGone) as error:
             fail_stop(str(error), code=REFUSED)
         except BaseException as error:  # noqa: BLE001 - no partition may wait for ever on a dead thread
             fail_stop("recovery", error)
+
+    def _still_waiting(self) -> None:
+        self.moved_at = time.monotonic()
 
     def _take_jobs(self, reader: Consumer) -> None:
         if self._jobs:
@@ -149,53 +146,16 @@ class Recovery:
 
     def _prepare(self, group: str, source: str, jobs: list[Job]) -> None:
         """Ask for offsets, in the order that makes the answers safe."""
-        committed = self._committed(group, source, jobs)
-        places = [Place(job.changelog, job.partition) for job in jobs]
-        sources = [Place(source, job.partition) for job in jobs]
-        ends = self._offsets(places, LATEST)
-        source_ends = self._offsets(sources, LATEST)
-        source_lows = self._offsets(sources, EARLIEST)
+        partitions = [job.partition for job in jobs]
+        committed = self._offsets.committed(group, source, partitions)
+        ends = self._offsets.ends(jobs[0].changelog, partitions)
+        source_ends = self._offsets.ends(source, partitions)
+        source_lows = self._offsets.lows(source, partitions)
         for job in jobs:
-            job.committed = committed[job.partition]
-            job.end = ends[job.changelog, job.partition]
-            job.source_low = source_lows[source, job.partition]
-            job.source_end = source_ends[source, job.partition]
-
-    def _committed(self, group: str, source: str, jobs: list[Job]) -> dict[int, int | None]:
-        request = [ConsumerGroupTopicPartitions(group, [Place(source, job.partition) for job in jobs])]
-
-        def ask() -> dict[int, int | None]:
-            futures = self._admin.list_consumer_group_offsets(request, require_stable=True, request_timeout=CALL_S)
-            places: list[Place] = futures[group].result(ANSWER_S).topic_partitions
-            for place in places:
-                if place.error is not None:
-                    raise KafkaException(place.error)
-            return {place.partition: place.offset if place.offset >= 0 else None for place in places}
-
-        return self._insist(ask)
-
-    def _offsets(self, places: list[Place], spec: Any) -> dict[tuple[str, int], int]:
-        def ask() -> dict[tuple[str, int], int]:
-            futures = self._admin.list_offsets(
-                dict.fromkeys(places, spec), isolation_level=IsolationLevel.READ_UNCOMMITTED, request_timeout=CALL_S
-            )
-            return {(place.topic, place.partition): future.result(ANSWER_S).offset for place, future in futures.items()}
-
-        return self._insist(ask)
-
-    def _insist(self, ask: Callable[[], _Answer]) -> _Answer:
-        """Ask until Kafka answers: offsets of an undecided transaction, and a broker that is away, only take time."""
-        give_up = time.monotonic() + GIVE_UP_S
-        while True:
-            try:
-                return ask()
-            except (KafkaException, TimeoutError) as error:
-                if time.monotonic() > give_up:
-                    raise
-                self.moved_at = time.monotonic()
-                if isinstance(error, KafkaException) and error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
-                    raise CannotRecover(f"a topic that this process needs is gone: {error.args[0].str()}") from error
-                time.sleep(ASK_AGAIN_S)
+            job.committed = committed[job.partition].offset
+            job.end = ends[job.partition]
+            job.source_low = source_lows[job.partition]
+            job.source_end = source_ends[job.partition]
 
     def _begin(self, reader: Consumer, job: Job) -> None:
         job.read = Recovered(job.room)

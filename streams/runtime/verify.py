@@ -10,17 +10,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from confluent_kafka import ConsumerGroupTopicPartitions
-from confluent_kafka import TopicPartition as Place
-
 from schemas.dead_letter import DeadLetter, DeadLetterReason
 from schemas.topics import TOPICS, Topic
-from streams.runtime.clients import Cluster, administrator
+from streams.runtime.clients import Cluster
 from streams.runtime.door import ANY_PARTITION, Door
 from streams.runtime.headers import CAUSE, EVENT_ID, first
 from streams.runtime.intake import Message, RecordCodec
 from streams.runtime.keys import partition_of
-from streams.runtime.reader import ANSWER_S, read_topic
+from streams.runtime.offsets import Offsets
+from streams.runtime.reader import read_topic
 from streams.runtime.room import Room
 from streams.runtime.tables import Birth, Recovered, Table
 
@@ -101,7 +99,8 @@ def verify(
     changelog = f"{environment}-{room.name}-changelog"
     source = room.reads.full_name(environment)
     # Offsets first: what is committed now must be in the topics that are read after.
-    committed = _committed(cluster, f"{environment}.{room.name}", source, room.reads.partitions)
+    answers = Offsets(cluster).committed(f"{environment}.{room.name}", source, range(room.reads.partitions))
+    committed = {partition: answer.offset or 0 for partition, answer in answers.items()}
     written = [topic for topic in topic_map if room.name in topic.writers]
     said = {topic: read_topic(cluster, topic.full_name(environment)) for topic in written}
     letters = [message for topic, messages in said.items() if DeadLetter in topic.records for message in messages]
@@ -210,15 +209,6 @@ def _compare_states(
                 verdict.states.append(f"{key} in partition {partition}")
         if should is not None and should.partition.shared != does.partition.shared:
             verdict.states.append(f"the shared state of partition {partition}")
-
-
-def _committed(cluster: Cluster, group: str, source: str, partitions: int) -> dict[int, int]:
-    places = [Place(source, partition) for partition in range(partitions)]
-    request = [ConsumerGroupTopicPartitions(group, places)]
-    # Kept until the answer is there: an administrator that is collected answers nobody.
-    admin = administrator(cluster)
-    answer = admin.list_consumer_group_offsets(request, require_stable=True, request_timeout=ANSWER_S)
-    return {place.partition: max(place.offset, 0) for place in answer[group].result(2 * ANSWER_S).topic_partitions}
 
 
 def ordered_skips(letters: Iterable[Any], codec: RecordCodec, source: str) -> set[tuple[int, int]]:

@@ -11,14 +11,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Protocol
 
-from confluent_kafka import IsolationLevel, KafkaException
-from confluent_kafka import TopicPartition as Place
+from confluent_kafka import KafkaException
 
 from streams.runtime.carrier import Carrier, Standing
-from streams.runtime.clients import LATEST, Cluster, administrator
+from streams.runtime.clients import Cluster
 from streams.runtime.door import Door
 from streams.runtime.fail_stop import fail_stop
 from streams.runtime.intake import Arrival
+from streams.runtime.offsets import Offsets
 from streams.runtime.recovery import Recovery
 
 LOOK_EVERY_S = 1.0
@@ -88,9 +88,9 @@ class Watchdog:
         while not self._stopping.wait(LOOK_EVERY_S):
             try:
                 self._look()
-            except KafkaException as error:
+            except (KafkaException, TimeoutError) as error:
                 # Kafka does not answer: that is not our standstill.
-                if error.args[0].fatal():
+                if isinstance(error, KafkaException) and error.args[0].fatal():
                     fail_stop("the watchdog's client failed for good", error)
 
     def _look(self) -> None:
@@ -134,15 +134,11 @@ class Watchdog:
         ]
         if not stuck or not carrier.is_open or carrier.pending:
             return
-        admin = administrator(self._cluster)
-        places = [Place(watched.source, partition) for partition in stuck]
-        answers = admin.list_offsets(
-            dict.fromkeys(places, LATEST), isolation_level=IsolationLevel.READ_COMMITTED, request_timeout=5
-        )
-        for place, answer in answers.items():
-            end, owned = answer.result(10).offset, carrier.owned.get(place.partition)
+        ends = Offsets(self._cluster, give_up_s=0).committed_ends(watched.source, stuck)
+        for partition, end in ends.items():
+            owned = carrier.owned.get(partition)
             if owned is not None and not owned.at_end and end > owned.seen and now - owned.moved_at > LAG_S:
                 fail_stop(
-                    f"{watched.name}: partition {place.partition} has records up to {end}, stands at {owned.seen} and "
+                    f"{watched.name}: partition {partition} has records up to {end}, stands at {owned.seen} and "
                     f"has not moved for {now - owned.moved_at:.0f} s"
                 )

@@ -240,7 +240,7 @@ async def test_an_effect_that_stopped_cleanly_has_nothing_redelivered_and_one_th
 
     async def life(*payments: str) -> None:
         hang.clear()
-        cluster = Cluster(kafka.bootstrap_servers, revoke_bound_s=0.5)
+        cluster = Cluster(kafka.bootstrap_servers, revoke_bound_s=2.0)
         app = RoomApp(environment_of(topic_prefix), cluster, CODEC, tmp_path, topic_map=WORLD, replication=1)
         room, cashier = app.room(SumsRoom()), app.effect("cashier", SUMS_RESULTS, pay)
         async with running(app, room, cashier):
