@@ -33,12 +33,16 @@ def intents_of(
 ) -> tuple[Instance, list[TradeIntent]]:
     """The instance after these wishes, and the intents to write.
 
-    An instance that never held anything need not say that it wants nothing.
+    An instance that never held anything need not say that it wants nothing. A wish that stands is said again as it
+    was last put: by the newest signal, with the newest stop.
     """
     standing, silent = instance.wished, instance.silent_bars + occasion.is_bar
     intents: list[TradeIntent] = []
     for wish in wishes:
-        if _is_same(standing, wish) or (standing is None and wish.is_flat):
+        if standing is None and wish.is_flat:
+            continue
+        if standing is not None and _is_same(standing, wish):
+            standing = wish
             continue
         standing, silent = wish, 0
         intents.append(_intent(deployment, instance, occasion, wish, len(intents)))
@@ -50,10 +54,8 @@ def intents_of(
     return msgspec.structs.replace(instance, wished=standing, silent_bars=silent), intents
 
 
-def _is_same(standing: Wish | None, wish: Wish) -> bool:
-    """Whether the wish asks for what is wished already; why it does so is no difference, nor is a protective price."""
-    if standing is None:
-        return False
+def _is_same(standing: Wish, wish: Wish) -> bool:
+    """Whether the wish asks for what is wished already; whose it is, why, and protective prices are no difference."""
     if standing.is_flat and wish.is_flat:
         return True
     return (
@@ -62,7 +64,6 @@ def _is_same(standing: Wish | None, wish: Wish) -> bool:
         and standing.target_weight == wish.target_weight
         and standing.order_type is wish.order_type
         and standing.limit_price == wish.limit_price
-        and standing.signal_id == wish.signal_id
     )
 
 

@@ -223,6 +223,13 @@ def test_a_wish_is_never_restated_where_that_is_not_wanted() -> None:
     assert len(floor.intents(*market(*[70.0 + day for day in range(50)]))) == 1
 
 
+def test_a_wish_is_said_again_as_it_was_last_put() -> None:
+    floor = Floor(deploy("one", "follow_signal", restate_bars=2, half_life=100), bar(0, 70))
+    assert [i.signal_id for i in floor.intents(accepted(0, 1))] == ["s-1"]
+    assert floor.intents(accepted(0, 2), bar(1, 71)) == [], "the same direction, by another signal"
+    assert [i.signal_id for i in floor.intents(bar(2, 72))] == ["s-2"]
+
+
 def test_an_instance_that_never_held_anything_does_not_say_that_it_wants_nothing() -> None:
     floor = Floor(deploy("one", "moving_average_cross", fast=1, slow=2, long_only="true"))
     assert floor.intents(*market(72, 71, 70)) == []
