@@ -5,6 +5,7 @@ Units are Grafana's: `short`, `percentunit` (a fraction shown as per cent), `s`,
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TypeVar
 
 from grafana_foundation_sdk.builders import (
@@ -35,6 +36,30 @@ CALM: Thresholds = ((None, PLAIN),)
 ANY_IS_BAD: Thresholds = ((None, GOOD), (1, BAD))
 ANY_IS_WORTH_A_LOOK: Thresholds = ((None, GOOD), (1, WARN))
 LOSS_AND_PROFIT: Thresholds = ((None, BAD), (0, GOOD))
+
+Texts = Mapping[str, tuple[str, str]]
+"""Values as they are shown: text and colour."""
+
+
+@dataclass(frozen=True, slots=True)
+class States:
+    """States that a panel shows by text and colour.
+
+    Lines over time hold numbers only, so a question answers with the number of a state, from 1 on.
+    """
+
+    shown: Texts
+
+    def number(self, column: str) -> str:
+        """SQL for the number of the state in the column; 0 for one that is not known here."""
+        words_ = ", ".join(f"'{word}'" for word in self.shown)
+        return f"indexOf([{words_}], toString({column}))"
+
+    @property
+    def texts(self) -> Texts:
+        """What to show for each number."""
+        return {str(number): shown for number, shown in enumerate(self.shown.values(), 1)}
+
 
 _P = TypeVar(
     "_P",
@@ -83,14 +108,13 @@ def figure(
     width: int = 4,
     height: int = 4,
     thresholds: Thresholds = CALM,
-    texts: Mapping[str, tuple[str, str]] | None = None,
+    texts: Texts | None = None,
     decimals: int | None = None,
     each: bool = False,
 ) -> Panel:
     """The newest value, large; with `each`, that of every row. `texts` shows values as (text, colour)."""
     panel = _said(stat.Panel(), title, description, unit, questions, width, height, thresholds, texts)
-    fields = "/.*/" if texts and each else ""
-    panel = panel.reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]).fields(fields).values(each))
+    panel = panel.reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]).fields("").values(each))
     panel = panel.color_mode(
         words.BigValueColorMode.BACKGROUND if texts or len(thresholds) > 1 else words.BigValueColorMode.VALUE
     )
@@ -171,12 +195,12 @@ def states(
     description: str,
     unit: str,
     *questions: Question,
-    texts: Mapping[str, tuple[str, str]],
+    shown: States,
     width: int = 24,
     height: int = 6,
 ) -> Panel:
     """Stretches of time in a state, one line of them for each series."""
-    panel = _said(statetimeline.Panel(), title, description, unit, questions, width, height, CALM, texts)
+    panel = _said(statetimeline.Panel(), title, description, unit, questions, width, height, CALM, shown.texts)
     return panel.merge_values(True).show_value(words.VisibilityMode.AUTO).row_height(0.8).fill_opacity(70)
 
 
@@ -239,7 +263,7 @@ def _said(
     width: int,
     height: int,
     thresholds: Thresholds,
-    texts: Mapping[str, tuple[str, str]] | None = None,
+    texts: Texts | None = None,
 ) -> _P:
     """What every kind of panel says of itself."""
     panel = panel.title(title).description(description).span(width).height(height).unit(unit).no_value("none")

@@ -28,17 +28,17 @@ def _chosen(column: str, variable: str) -> str:
 WORDS = {
     "during": "$__timeFilter(event_time)",
     "bucket": "$__timeInterval(event_time) AS time",
-    "account": _chosen("account_id", "account"),
-    "instrument": _chosen("instrument_id", "instrument"),
-    "strategy": _chosen("strategy_id", "strategy"),
-    "view_account": _chosen("v.account_id", "account"),
-    "view_instrument": _chosen("v.instrument_id", "instrument"),
-    "view_strategy": _chosen("v.strategy_id", "strategy"),
+    "accounts": _chosen("account_id", "account"),
+    "instruments": _chosen("instrument_id", "instrument"),
+    "strategies": _chosen("strategy_id", "strategy"),
+    "view_accounts": _chosen("v.account_id", "account"),
+    "view_instruments": _chosen("v.instrument_id", "instrument"),
+    "view_strategies": _chosen("v.strategy_id", "strategy"),
     "view_during": "$__timeFilter(v.time)",
     "view_bucket": "$__timeInterval(v.time) AS time",
-    "database": "${environment}",
+    "here": "database = ${environment:singlequote}",
 }
-"""Words for what most questions say: `{during}`, `{account}` ... Any other word in braces is a table or a view.
+"""Words for what most questions say: `{during}`, `{accounts}` ... Any other word in braces is a table or a view.
 
 Views call their time `time`, as answers must; so a view is read `AS v`, and `{view_during}` means the view's own time,
 not the answer's.

@@ -4,8 +4,6 @@ from dashboards.grafana.board import Board, Section
 from dashboards.grafana.panels import ANY_IS_BAD, BAD, GOOD, WARN, figure, lines, ranks, rows
 from dashboards.grafana.queries import over_time, promql, quantile, rate, sql
 
-_HERE = "database = ${environment:singlequote}"
-
 BOARD = Board(
     uid="ql-clickhouse",
     title="ClickHouse",
@@ -75,17 +73,16 @@ BOARD = Board(
             (
                 figure(
                     "On disk", "Compressed size of this environment's tables.", "bytes",
-                    sql("SELECT sum(bytes_on_disk) AS bytes FROM system.parts WHERE active AND HERE".replace("HERE",
-                    _HERE)), height=8,
+                    sql("SELECT sum(bytes_on_disk) AS bytes FROM system.parts WHERE active AND {here}"), height=8,
                 ),
                 figure(
                     "Most parts in one table", "Active parts of one partition; from 300 on inserts are slowed down.",
                     "short",
                     sql("""
                         SELECT max(parts) AS parts FROM (
-                            SELECT count() AS parts FROM system.parts WHERE active AND HERE GROUP BY table, partition
+                            SELECT count() AS parts FROM system.parts WHERE active AND {here} GROUP BY table, partition
                         )
-                    """.replace("HERE", _HERE)),
+                    """),
                     thresholds=((None, GOOD), (150, WARN), (300, BAD)), height=8,
                 ),
                 rows(
@@ -94,8 +91,8 @@ BOARD = Board(
                         SELECT table, sum(rows) AS rows, count() AS parts, sum(bytes_on_disk) AS on_disk,
                             sum(data_uncompressed_bytes) / greatest(sum(data_compressed_bytes), 1) AS compression,
                                 max(modification_time) AS changed
-                        FROM system.parts WHERE active AND HERE GROUP BY table ORDER BY on_disk DESC
-                    """.replace("HERE", _HERE)),
+                        FROM system.parts WHERE active AND {here} GROUP BY table ORDER BY on_disk DESC
+                    """),
                     units={"on_disk": "bytes", "compression": "none", "changed": "dateTimeAsIso"}, width=16,
                 ),
                 ranks(
@@ -110,16 +107,16 @@ BOARD = Board(
                     "Merges", "That run now.", "short",
                     sql("""
                         SELECT table, elapsed, progress, num_parts AS parts, total_size_bytes_compressed AS size
-                        FROM system.merges WHERE HERE ORDER BY elapsed DESC LIMIT 50
-                    """.replace("HERE", _HERE)),
+                        FROM system.merges WHERE {here} ORDER BY elapsed DESC LIMIT 50
+                    """),
                     units={"elapsed": "s", "progress": "percentunit", "size": "bytes"}, width=8,
                 ),
                 rows(
                     "Mutations", "Not done yet, or failing.", "short",
                     sql("""
                         SELECT table, command, create_time, parts_to_do, latest_fail_reason
-                        FROM system.mutations WHERE NOT is_done AND HERE ORDER BY create_time LIMIT 50
-                    """.replace("HERE", _HERE)),
+                        FROM system.mutations WHERE NOT is_done AND {here} ORDER BY create_time LIMIT 50
+                    """),
                     width=8,
                 ),
             ),
@@ -139,8 +136,8 @@ BOARD = Board(
                     "Replicas", "Behind or read-only replicas; none where tables have no replicas.", "short",
                     sql("""
                         SELECT table, is_readonly, absolute_delay, queue_size, active_replicas, total_replicas
-                        FROM system.replicas WHERE HERE ORDER BY absolute_delay DESC LIMIT 50
-                    """.replace("HERE", _HERE)),
+                        FROM system.replicas WHERE {here} ORDER BY absolute_delay DESC LIMIT 50
+                    """),
                     units={"absolute_delay": "s"}, width=12,
                 ),
                 rows(

@@ -27,8 +27,8 @@ BOARD = Board(
                     "none",
                     sql("""
                         SELECT sum(v.slippage_bps * abs(toFloat64(v.notional))) / sum(abs(toFloat64(v.notional))) AS bps
-                        FROM {execution_quality} AS v WHERE {view_during} {view_account} AND {view_instrument}
-                            AND {view_strategy}
+                        FROM {execution_quality} AS v WHERE {view_during} AND {view_accounts} AND {view_instruments}
+                            AND {view_strategies}
                     """),
                     decimals=2, height=8,
                 ),
@@ -37,8 +37,8 @@ BOARD = Board(
                     over_time("""
                         SELECT {view_bucket}, v.venue AS venue, avg(v.slippage_bps) AS mean_bps,
                             quantile(0.9)(v.slippage_bps) AS p90_bps
-                        FROM {execution_quality} AS v WHERE {view_during} {view_account} AND {view_instrument}
-                            AND {view_strategy}
+                        FROM {execution_quality} AS v WHERE {view_during} AND {view_accounts} AND {view_instruments}
+                            AND {view_strategies}
                         GROUP BY time, venue ORDER BY time
                     """),
                     width=10,
@@ -48,8 +48,8 @@ BOARD = Board(
                     sql("""
                         SELECT toString(step) AS bps, fills FROM (
                             SELECT greatest(-25, least(25, floor(v.slippage_bps))) AS step, count() AS fills
-                            FROM {execution_quality} AS v WHERE {view_during} {view_account}
-                                AND {view_instrument} AND {view_strategy} AND v.slippage_bps IS NOT NULL
+                            FROM {execution_quality} AS v WHERE {view_during} AND {view_accounts}
+                                AND {view_instruments} AND {view_strategies} AND v.slippage_bps IS NOT NULL
                             GROUP BY step
                         ) ORDER BY step
                     """),
@@ -63,8 +63,8 @@ BOARD = Board(
                             avg(v.slippage_bps) AS mean_bps, quantile(0.99)(v.slippage_bps) AS p99_bps,
                                 sum(v.slippage) AS slippage,
                             sum(v.fee) AS fees
-                        FROM {execution_quality} AS v WHERE {view_during} {view_account} AND {view_instrument}
-                            AND {view_strategy}
+                        FROM {execution_quality} AS v WHERE {view_during} AND {view_accounts} AND {view_instruments}
+                            AND {view_strategies}
                         GROUP BY venue, currency ORDER BY notional DESC
                     """),
                     units={"fills": "short", "mean_bps": "none", "p99_bps": "none"}, width=12,
@@ -77,8 +77,8 @@ BOARD = Board(
                             avg(v.slippage_bps) AS mean_bps, quantile(0.99)(v.slippage_bps) AS p99_bps,
                                 sum(v.slippage) AS slippage,
                             sum(v.fee) AS fees
-                        FROM {execution_quality} AS v WHERE {view_during} {view_account} AND {view_instrument}
-                            AND {view_strategy}
+                        FROM {execution_quality} AS v WHERE {view_during} AND {view_accounts} AND {view_instruments}
+                            AND {view_strategies}
                         GROUP BY strategy, currency ORDER BY notional DESC
                     """),
                     units={"fills": "short", "mean_bps": "none", "p99_bps": "none"}, width=12,
@@ -90,8 +90,8 @@ BOARD = Board(
                         SELECT concat('10^', toString(size)) AS notional, bps FROM (
                             SELECT toInt32(floor(log10(greatest(abs(toFloat64(v.notional)), 1)))) AS size,
                                 avg(v.slippage_bps) AS bps
-                            FROM {execution_quality} AS v WHERE {view_during} {view_account}
-                                AND {view_instrument} AND {view_strategy} GROUP BY size
+                            FROM {execution_quality} AS v WHERE {view_during} AND {view_accounts}
+                                AND {view_instruments} AND {view_strategies} GROUP BY size
                         ) ORDER BY notional
                     """),
                     by="notional",
@@ -100,8 +100,8 @@ BOARD = Board(
                     "By instrument", "Mean slippage, basis points; positive is worse.", "none",
                     sql("""
                         SELECT v.instrument_id AS instrument, avg(v.slippage_bps) AS bps
-                        FROM {execution_quality} AS v WHERE {view_during} {view_account} AND {view_instrument}
-                            AND {view_strategy}
+                        FROM {execution_quality} AS v WHERE {view_during} AND {view_accounts} AND {view_instruments}
+                            AND {view_strategies}
                         GROUP BY instrument ORDER BY bps DESC LIMIT 25
                     """),
                     width=12,
@@ -132,7 +132,7 @@ BOARD = Board(
                                         average_price AS paid,
                                     assumeNotNull(reference_price) AS reference
                                 FROM {orders}
-                                WHERE $__timeFilter(began) AND {account} AND {instrument} AND {strategy}
+                                WHERE $__timeFilter(began) AND {accounts} AND {instruments} AND {strategies}
                                     AND reference_price IS NOT NULL
                                     AND status IN ('FILLED', 'CANCELED', 'EXPIRED', 'REJECTED')
                             ) AS o
@@ -154,7 +154,7 @@ BOARD = Board(
                     "Fees", "Fees by currency; negative is a rebate.", "locale",
                     over_time("""
                         SELECT {bucket}, fee_currency AS currency, sum(fee) AS fees FROM {fill}
-                        WHERE {during} AND {account} AND {instrument} AND {strategy} GROUP BY time, currency
+                        WHERE {during} AND {accounts} AND {instruments} AND {strategies} GROUP BY time, currency
                         ORDER BY time
                     """),
                     bars=True, stacked=True,
@@ -164,7 +164,7 @@ BOARD = Board(
                     over_time("""
                         SELECT {bucket}, instrument_id, sum(abs(quantity * price * ifNull(multiplier,
                             1))) AS notional FROM {fill}
-                        WHERE {during} AND {account} AND {instrument} AND {strategy}
+                        WHERE {during} AND {accounts} AND {instruments} AND {strategies}
                         GROUP BY time, instrument_id ORDER BY time
                     """),
                     bars=True, stacked=True,
@@ -177,8 +177,8 @@ BOARD = Board(
                             v.quantity AS quantity, v.reference_price AS decided_at, v.price AS price,
                                 v.slippage_bps AS bps,
                             v.slippage AS slippage, v.currency AS currency, v.client_order_id AS client_order_id
-                        FROM {execution_quality} AS v WHERE {view_during} {view_account} AND {view_instrument}
-                            AND {view_strategy}
+                        FROM {execution_quality} AS v WHERE {view_during} AND {view_accounts} AND {view_instruments}
+                            AND {view_strategies}
                         ORDER BY v.slippage_bps DESC LIMIT 20
                     """),
                     units={"bps": "none", "quantity": "short"},

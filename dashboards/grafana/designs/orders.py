@@ -31,17 +31,17 @@ BOARD = Board(
                     sql("""
                         SELECT step, many FROM (
                             SELECT 1 AS n, '1 signals accepted' AS step, count() AS many FROM {accepted_signal}
-                            WHERE {during} AND {instrument}
+                            WHERE {during} AND {instruments}
                             UNION ALL SELECT 2, '2 wishes of strategies', count() FROM {trade_intent}
-                            WHERE {during} AND {account} AND {instrument} AND {strategy}
+                            WHERE {during} AND {accounts} AND {instruments} AND {strategies}
                             UNION ALL SELECT 3, '3 approved by risk', countIf(approved) FROM {risk_verdict}
-                            WHERE {during} AND {account} AND {instrument} AND {strategy}
+                            WHERE {during} AND {accounts} AND {instruments} AND {strategies}
                             UNION ALL SELECT 4, '4 commanded', count() FROM {submit_order} WHERE {during}
-                                AND {account} AND {instrument} AND {strategy}
+                                AND {accounts} AND {instruments} AND {strategies}
                             UNION ALL SELECT 5, '5 acknowledged', uniqExact(client_order_id) FROM {order_event}
-                                WHERE {during} AND status = 'NEW' AND {account} AND {instrument} AND {strategy}
+                                WHERE {during} AND status = 'NEW' AND {accounts} AND {instruments} AND {strategies}
                             UNION ALL SELECT 6, '6 filled, in part or whole', uniqExact(client_order_id) FROM {fill}
-                                WHERE {during} AND {account} AND {instrument} AND {strategy}
+                                WHERE {during} AND {accounts} AND {instruments} AND {strategies}
                         ) ORDER BY n
                     """),
                     width=10, height=9,
@@ -50,7 +50,7 @@ BOARD = Board(
                     "Orders by state", "How the orders of the time shown stand now.", "short",
                     sql("""
                         SELECT status, count() AS orders FROM {orders}
-                        WHERE $__timeFilter(began) AND {account} AND {instrument} AND {strategy}
+                        WHERE $__timeFilter(began) AND {accounts} AND {instruments} AND {strategies}
                         GROUP BY status ORDER BY orders DESC
                     """),
                     width=7, height=9,
@@ -59,7 +59,7 @@ BOARD = Board(
                     "Filled", "Filled quantity over ordered quantity of orders that are done.", "percentunit",
                     sql("""
                         SELECT avg(toFloat64(filled_quantity) / toFloat64(quantity)) AS filled FROM {orders}
-                        WHERE $__timeFilter(began) AND {account} AND {instrument} AND {strategy} AND quantity > 0
+                        WHERE $__timeFilter(began) AND {accounts} AND {instruments} AND {strategies} AND quantity > 0
                             AND status IN ('FILLED', 'CANCELED', 'EXPIRED', 'REJECTED')
                     """),
                     decimals=1, height=9, width=3,
@@ -68,7 +68,8 @@ BOARD = Board(
                     "Rejected by the broker", "Share of commanded orders.", "percentunit",
                     sql("""
                         SELECT countIf(status = 'REJECTED') / count() AS rejected FROM {orders}
-                        WHERE $__timeFilter(began) AND status != 'DENIED' AND {account} AND {instrument} AND {strategy}
+                        WHERE $__timeFilter(began) AND status != 'DENIED' AND {accounts} AND {instruments}
+                        AND {strategies}
                     """),
                     decimals=1, height=9, width=2, thresholds=((None, GOOD), (0.01, WARN), (0.05, BAD)),
                 ),
@@ -80,7 +81,8 @@ BOARD = Board(
                     "Orders", "Orders commanded, by side.", "short",
                     over_time("""
                         SELECT {bucket}, side, count() AS orders FROM {submit_order}
-                        WHERE {during} AND {account} AND {instrument} AND {strategy} GROUP BY time, side ORDER BY time
+                        WHERE {during} AND {accounts} AND {instruments} AND {strategies} GROUP BY time, side
+                        ORDER BY time
                     """),
                     bars=True, stacked=True,
                 ),
@@ -89,7 +91,7 @@ BOARD = Board(
                     over_time("""
                         SELECT {bucket}, status, uniqExact(client_order_id) AS orders FROM {order_event}
                         WHERE {during} AND status IN ('CANCELED', 'EXPIRED', 'REJECTED', 'UNKNOWN', 'DENIED')
-                            AND {account} AND {instrument} AND {strategy}
+                            AND {accounts} AND {instruments} AND {strategies}
                         GROUP BY time, status ORDER BY time
                     """),
                     bars=True, stacked=True,
@@ -111,7 +113,7 @@ BOARD = Board(
                                 if(countIf(cumulative_quantity > 0) = 0, -1,
                                     dateDiff('microsecond', min(event_time), minIf(event_time,
                                         cumulative_quantity > 0)) / 1e6) AS to_fill
-                            FROM {order_event} WHERE {during} AND {account} AND {instrument} AND {strategy}
+                            FROM {order_event} WHERE {during} AND {accounts} AND {instruments} AND {strategies}
                             GROUP BY client_order_id
                         )
                         GROUP BY time ORDER BY time
@@ -122,7 +124,7 @@ BOARD = Board(
                     sql("""
                         SELECT leftPad(toString(toHour(event_time)), 2, '0') AS hour, countIf(side = 'BUY') AS buys,
                             countIf(side != 'BUY') AS sells
-                        FROM {submit_order} WHERE {during} AND {account} AND {instrument} AND {strategy}
+                        FROM {submit_order} WHERE {during} AND {accounts} AND {instruments} AND {strategies}
                         GROUP BY hour ORDER BY hour
                     """),
                     by="hour", stacked=True,
@@ -175,7 +177,7 @@ BOARD = Board(
                     sql("""
                         SELECT began, account_id, client_order_id, instrument_id, side, order_type, status, quantity,
                             filled_quantity, average_price, reference_price, reason, strategy_id, provider_id, moved
-                        FROM {orders} WHERE $__timeFilter(began) AND {account} AND {instrument} AND {strategy}
+                        FROM {orders} WHERE $__timeFilter(began) AND {accounts} AND {instruments} AND {strategies}
                         ORDER BY began DESC LIMIT 200
                     """),
                     height=10,
@@ -196,7 +198,7 @@ BOARD = Board(
                     "Not sent", "Commands that execution refused to send, with the value that decided.", "none",
                     sql("""
                         SELECT event_time, account_id, client_order_id, reason, value, `limit` FROM {not_sent}
-                        WHERE {during} AND {account} ORDER BY event_time DESC LIMIT 100
+                        WHERE {during} AND {accounts} ORDER BY event_time DESC LIMIT 100
                     """),
                 ),
             ),

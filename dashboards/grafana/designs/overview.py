@@ -7,6 +7,7 @@ from dashboards.grafana.panels import (
     GOOD,
     LOSS_AND_PROFIT,
     WARN,
+    States,
     alerts,
     board_with,
     figure,
@@ -16,11 +17,12 @@ from dashboards.grafana.panels import (
 )
 from dashboards.grafana.queries import over_time, promql, sql
 
-TRADING_STATES = {"ACTIVE": ("ACTIVE", GOOD), "REDUCING": ("REDUCING", WARN), "HALTED": ("HALTED", BAD)}
-MARKET_STATES = {
+TRADING_STATES = States({"ACTIVE": ("ACTIVE", GOOD), "REDUCING": ("REDUCING", WARN), "HALTED": ("HALTED", BAD)})
+MODES = States({"REPLAY": ("REPLAY", "blue"), "PAPER": ("PAPER", "blue"), "LIVE": ("LIVE", "purple")})
+MARKET_STATES = States({
     "OPEN": ("OPEN", GOOD), "CLOSED": ("CLOSED", "text"), "HALTED": ("HALTED", BAD), "STALE": ("STALE", WARN),
     "GAP": ("GAP", WARN),
-}  # fmt: skip
+})  # fmt: skip
 
 BOARD = Board(
     uid="ql-overview",
@@ -33,9 +35,10 @@ BOARD = Board(
             (
                 figure(
                     "Mode", "What the environment was made for. Orders of another mode are refused.", "none",
-                    sql("SELECT mode FROM {account_opened} WHERE {account} ORDER BY event_time DESC LIMIT 1"),
-                    texts={"REPLAY": ("REPLAY", "blue"), "PAPER": ("PAPER", "blue"), "LIVE": ("LIVE", "purple")},
-                    each=True, width=3,
+                    sql("""
+                        SELECT NUMBER AS mode FROM {account_opened} ORDER BY event_time DESC LIMIT 1
+                    """.replace("NUMBER", MODES.number("mode"))),
+                    texts=MODES.texts, width=3,
                 ),
                 figure(
                     "Kill switch", "1 while a switch stops new risk at the socket.", "none",
@@ -45,10 +48,10 @@ BOARD = Board(
                 figure(
                     "Trading state", "What each account may do: anything, only shrink positions, or nothing.", "none",
                     sql("""
-                        SELECT account_id, argMax(state, (event_time, `offset`)) AS state
-                        FROM {risk_snapshot} WHERE {during} AND {account} GROUP BY account_id ORDER BY account_id
-                    """),
-                    texts=TRADING_STATES, each=True, width=6,
+                        SELECT account_id, argMax(NUMBER, (event_time, `offset`)) AS trading
+                        FROM {risk_snapshot} WHERE {during} AND {accounts} GROUP BY account_id ORDER BY account_id
+                    """.replace("NUMBER", TRADING_STATES.number("state"))),
+                    texts=TRADING_STATES.texts, each=True, width=6,
                 ),
                 figure(
                     "Ready", "Processes that are ready to work, of all that are scraped.", "percentunit",
@@ -79,7 +82,7 @@ BOARD = Board(
                     sql("""
                         SELECT concat(account_id, ' ', argMax(currency, (event_time, `offset`))) AS account,
                             argMax(equity, (event_time, `offset`)) AS equity
-                        FROM {risk_snapshot} WHERE {during} AND {account} GROUP BY account_id ORDER BY account_id
+                        FROM {risk_snapshot} WHERE {during} AND {accounts} GROUP BY account_id ORDER BY account_id
                     """),
                     each=True, decimals=2, width=6,
                 ),
@@ -87,7 +90,7 @@ BOARD = Board(
                     "P&L of the day", "Since the day's first mark, in the base currency.", "locale",
                     sql("""
                         SELECT account_id, argMax(day_pnl, (event_time, `offset`)) AS day_pnl
-                        FROM {risk_snapshot} WHERE {during} AND {account} GROUP BY account_id ORDER BY account_id
+                        FROM {risk_snapshot} WHERE {during} AND {accounts} GROUP BY account_id ORDER BY account_id
                     """),
                     each=True, decimals=2, thresholds=LOSS_AND_PROFIT, width=6,
                 ),
@@ -95,7 +98,7 @@ BOARD = Board(
                     "Drawdown", "From the highest equity so far, as a share of it.", "percentunit",
                     sql("""
                         SELECT account_id, argMax(drawdown, (event_time, `offset`)) AS drawdown
-                        FROM {risk_snapshot} WHERE {during} AND {account} GROUP BY account_id ORDER BY account_id
+                        FROM {risk_snapshot} WHERE {during} AND {accounts} GROUP BY account_id ORDER BY account_id
                     """),
                     each=True, decimals=2, thresholds=((None, GOOD), (0.05, WARN), (0.1, BAD)), width=6,
                 ),
@@ -103,7 +106,7 @@ BOARD = Board(
                     "Leverage", "Gross exposure over equity.", "none",
                     sql("""
                         SELECT account_id, argMax(leverage, (event_time, `offset`)) AS leverage
-                        FROM {risk_snapshot} WHERE {during} AND {account} GROUP BY account_id ORDER BY account_id
+                        FROM {risk_snapshot} WHERE {during} AND {accounts} GROUP BY account_id ORDER BY account_id
                     """),
                     each=True, decimals=2, thresholds=((None, GOOD), (1, WARN), (2, BAD)), width=6,
                 ),
@@ -111,7 +114,7 @@ BOARD = Board(
                     "Equity over time", "Each account in its base currency.", "locale",
                     over_time("""
                         SELECT {bucket}, account_id, argMax(equity, (event_time, `offset`)) AS equity
-                        FROM {risk_snapshot} WHERE {during} AND {account}
+                        FROM {risk_snapshot} WHERE {during} AND {accounts}
                         GROUP BY time, account_id ORDER BY time
                     """),
                 ),
@@ -120,13 +123,13 @@ BOARD = Board(
                     "percentunit",
                     over_time("""
                         SELECT {bucket}, account_id, max(drawdown) AS drawdown
-                        FROM {risk_snapshot} WHERE {during} AND {account}
+                        FROM {risk_snapshot} WHERE {during} AND {accounts}
                         GROUP BY time, account_id ORDER BY time
                     """),
                     over_time("""
                         SELECT {bucket}, concat(account_id, ' ', use.name) AS which, min(use.`limit`) AS bound
                         FROM {risk_snapshot} ARRAY JOIN uses AS use
-                        WHERE {during} AND {account} AND positionCaseInsensitive(use.name, 'drawdown') > 0
+                        WHERE {during} AND {accounts} AND positionCaseInsensitive(use.name, 'drawdown') > 0
                         GROUP BY time, which ORDER BY time
                     """, "B"),
                 ),
@@ -135,7 +138,7 @@ BOARD = Board(
                     over_time("""
                         SELECT {bucket}, account_id, argMax(gross_exposure, (event_time, `offset`)) AS gross,
                             argMax(net_exposure, (event_time, `offset`)) AS net
-                        FROM {risk_snapshot} WHERE {during} AND {account}
+                        FROM {risk_snapshot} WHERE {during} AND {accounts}
                         GROUP BY time, account_id ORDER BY time
                     """),
                 ),
@@ -145,7 +148,7 @@ BOARD = Board(
                         SELECT {bucket}, member AS strategy,
                             argMax(realised_pnl + ifNull(unrealised_pnl, 0) - fees, (event_time, `offset`)) AS pnl
                         FROM {pnl_snapshot}
-                        WHERE {during} AND {account} AND dimension = 'STRATEGY'
+                        WHERE {during} AND {accounts} AND dimension = 'STRATEGY'
                             AND $__conditionalAll(member IN (${strategy:singlequote}), $strategy)
                         GROUP BY time, member ORDER BY time
                     """),
@@ -160,7 +163,7 @@ BOARD = Board(
                     sql("""
                         SELECT account_id, instrument_id, quantity, average_price, mark, notional, unrealised_pnl,
                             realised_pnl, fees, currency, as_of
-                        FROM {positions_now} WHERE quantity != 0 AND {account} AND {instrument}
+                        FROM {positions_now} WHERE quantity != 0 AND {accounts} AND {instruments}
                         ORDER BY abs(notional) DESC LIMIT 200
                     """),
                     units={"quantity": "short", "as_of": "dateTimeAsIso"}, width=16,
@@ -170,10 +173,10 @@ BOARD = Board(
                 states(
                     "Markets", "How the market of each instrument stands.", "none",
                     over_time("""
-                        SELECT event_time AS time, instrument_id, status FROM {market_condition}
-                        WHERE {during} AND {instrument} ORDER BY time LIMIT 20000
-                    """),
-                    texts=MARKET_STATES,
+                        SELECT event_time AS time, instrument_id, NUMBER AS market FROM {market_condition}
+                        WHERE {during} AND {instruments} ORDER BY time LIMIT 20000
+                    """.replace("NUMBER", MARKET_STATES.number("status"))),
+                    shown=MARKET_STATES,
                 ),
             ),
         ),

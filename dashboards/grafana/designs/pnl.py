@@ -3,6 +3,7 @@
 from dashboards.grafana.board import Board, Section
 from dashboards.grafana.panels import (
     LOSS_AND_PROFIT,
+    States,
     board_with,
     columns,
     figure,
@@ -14,6 +15,17 @@ from dashboards.grafana.panels import (
 from dashboards.grafana.queries import over_time, sql
 
 _MEMBER = "$__conditionalAll(member IN (${strategy:singlequote}), $strategy)"
+
+CHANGES = States(
+    {
+        "DEPLOYED": ("runs", "green"),
+        "RESUMED": ("runs", "green"),
+        "CHANGED": ("runs, changed", "blue"),
+        "PAUSED": ("paused", "orange"),
+        "STOPPED": ("stopped", "text"),
+        "FAULTED": ("at fault", "red"),
+    }
+)
 
 BOARD = Board(
     uid="ql-pnl",
@@ -30,7 +42,7 @@ BOARD = Board(
                     sql("""
                         SELECT concat(account_id, ' ', argMax(currency, (event_time, `offset`))) AS account,
                             argMax(realised_pnl + ifNull(unrealised_pnl, 0) - fees, (event_time, `offset`)) AS pnl
-                        FROM {pnl_snapshot} WHERE {during} AND {account} AND dimension = 'ACCOUNT'
+                        FROM {pnl_snapshot} WHERE {during} AND {accounts} AND dimension = 'ACCOUNT'
                         GROUP BY account_id ORDER BY account_id
                     """),
                     each=True, decimals=2, thresholds=LOSS_AND_PROFIT, width=6,
@@ -39,7 +51,8 @@ BOARD = Board(
                     "Total return", "Of each account's equity, without deposits, since the start.", "percentunit",
                     sql("""
                         SELECT account_id, argMax(tuple(total_return), (event_time, `offset`)).1 AS total_return
-                        FROM {performance_snapshot} WHERE {during} AND {account} GROUP BY account_id ORDER BY account_id
+                        FROM {performance_snapshot} WHERE {during} AND {accounts} GROUP BY account_id
+                        ORDER BY account_id
                     """),
                     each=True, decimals=2, thresholds=LOSS_AND_PROFIT, width=6,
                 ),
@@ -49,7 +62,8 @@ BOARD = Board(
                         SELECT concat(account_id, ' (', toString(argMax(days, (event_time, `offset`))),
                             ' days)') AS account,
                             argMax(tuple(sharpe), (event_time, `offset`)).1 AS sharpe
-                        FROM {performance_snapshot} WHERE {during} AND {account} GROUP BY account_id ORDER BY account_id
+                        FROM {performance_snapshot} WHERE {during} AND {accounts} GROUP BY account_id
+                        ORDER BY account_id
                     """),
                     each=True, decimals=2, width=6,
                 ),
@@ -57,7 +71,8 @@ BOARD = Board(
                     "Deepest drawdown", "Of daily equity, since the start.", "percentunit",
                     sql("""
                         SELECT account_id, argMax(tuple(max_drawdown), (event_time, `offset`)).1 AS max_drawdown
-                        FROM {performance_snapshot} WHERE {during} AND {account} GROUP BY account_id ORDER BY account_id
+                        FROM {performance_snapshot} WHERE {during} AND {accounts} GROUP BY account_id
+                        ORDER BY account_id
                     """),
                     each=True, decimals=2, width=6,
                 ),
@@ -66,7 +81,7 @@ BOARD = Board(
                     over_time("""
                         SELECT {bucket}, account_id, argMax(tuple(equity), (event_time, `offset`)).1 AS equity,
                             argMax(tuple(peak_equity), (event_time, `offset`)).1 AS peak
-                        FROM {pnl_snapshot} WHERE {during} AND {account} AND dimension = 'ACCOUNT'
+                        FROM {pnl_snapshot} WHERE {during} AND {accounts} AND dimension = 'ACCOUNT'
                         GROUP BY time, account_id ORDER BY time
                     """),
                 ),
@@ -74,7 +89,7 @@ BOARD = Board(
                     "Drawdown", "From the highest equity so far, as a share of it.", "percentunit",
                     over_time("""
                         SELECT {bucket}, account_id, -max(drawdown) AS drawdown
-                        FROM {pnl_snapshot} WHERE {during} AND {account} AND dimension = 'ACCOUNT'
+                        FROM {pnl_snapshot} WHERE {during} AND {accounts} AND dimension = 'ACCOUNT'
                         GROUP BY time, account_id ORDER BY time
                     """),
                 ),
@@ -82,7 +97,7 @@ BOARD = Board(
                     "P&L by day", "What each day brought, after fees, in the base currency.", "locale",
                     sql("""
                         SELECT toString(day) AS date, sum(pnl_of_day) AS pnl FROM {pnl_daily}
-                        WHERE $__dateFilter(day) AND {account} AND dimension = 'ACCOUNT' GROUP BY date ORDER BY date
+                        WHERE $__dateFilter(day) AND {accounts} AND dimension = 'ACCOUNT' GROUP BY date ORDER BY date
                     """),
                     by="date", thresholds=LOSS_AND_PROFIT, width=24,
                 ),
@@ -92,7 +107,7 @@ BOARD = Board(
                         SELECT formatDateTime(day, '%Y-%m') AS month, account_id, any(currency) AS currency,
                             sum(pnl_of_day) AS pnl,
                             countIf(pnl_of_day > 0) AS good_days, countIf(pnl_of_day < 0) AS bad_days
-                        FROM {pnl_daily} WHERE $__dateFilter(day) AND {account} AND dimension = 'ACCOUNT'
+                        FROM {pnl_daily} WHERE $__dateFilter(day) AND {accounts} AND dimension = 'ACCOUNT'
                         GROUP BY month, account_id ORDER BY month DESC, account_id LIMIT 120
                     """),
                     units={"good_days": "short", "bad_days": "short"}, width=10,
@@ -105,7 +120,7 @@ BOARD = Board(
                             newest.5 AS sortino, newest.6 AS calmar, newest.7 AS max_drawdown FROM (
                             SELECT account_id, argMax((days, total_return, volatility, sharpe, sortino, calmar,
                                 max_drawdown), (event_time, `offset`)) AS newest
-                            FROM {performance_snapshot} WHERE {during} AND {account} GROUP BY account_id
+                            FROM {performance_snapshot} WHERE {during} AND {accounts} GROUP BY account_id
                         ) ORDER BY account_id
                     """),
                     units={"total_return": "percentunit", "volatility": "percentunit", "max_drawdown": "percentunit"},
@@ -121,7 +136,7 @@ BOARD = Board(
                     over_time("""
                         SELECT {bucket}, member AS strategy,
                             argMax(realised_pnl + ifNull(unrealised_pnl, 0) - fees, (event_time, `offset`)) AS pnl
-                        FROM {pnl_snapshot} WHERE {during} AND {account} AND dimension = 'STRATEGY' AND MEMBER
+                        FROM {pnl_snapshot} WHERE {during} AND {accounts} AND dimension = 'STRATEGY' AND MEMBER
                         GROUP BY time, member ORDER BY time
                     """.replace("MEMBER", _MEMBER)),
                     width=12,
@@ -132,7 +147,7 @@ BOARD = Board(
                     over_time("""
                         SELECT {bucket}, member AS provider,
                             argMax(realised_pnl + ifNull(unrealised_pnl, 0) - fees, (event_time, `offset`)) AS pnl
-                        FROM {pnl_snapshot} WHERE {during} AND {account} AND dimension = 'PROVIDER'
+                        FROM {pnl_snapshot} WHERE {during} AND {accounts} AND dimension = 'PROVIDER'
                         GROUP BY time, member ORDER BY time
                     """),
                     width=12,
@@ -148,7 +163,7 @@ BOARD = Board(
                             SELECT account_id, member AS strategy,
                                 argMax((realised_pnl, unrealised_pnl, fees, fills, closed_trades, winning_trades,
                                     turnover, currency), (event_time, `offset`)) AS newest
-                            FROM {pnl_snapshot} WHERE {during} AND {account} AND dimension = 'STRATEGY' AND MEMBER
+                            FROM {pnl_snapshot} WHERE {during} AND {accounts} AND dimension = 'STRATEGY' AND MEMBER
                             GROUP BY account_id, member
                         ) ORDER BY pnl DESC
                     """.replace("MEMBER", _MEMBER)),
@@ -160,7 +175,7 @@ BOARD = Board(
                     sql("""
                         SELECT member AS instrument, argMax(realised_pnl + ifNull(unrealised_pnl, 0) - fees,
                             (event_time, `offset`)) AS pnl
-                        FROM {pnl_snapshot} WHERE {during} AND {account} AND dimension = 'INSTRUMENT'
+                        FROM {pnl_snapshot} WHERE {during} AND {accounts} AND dimension = 'INSTRUMENT'
                         GROUP BY member ORDER BY pnl DESC LIMIT 25
                     """),
                     thresholds=LOSS_AND_PROFIT, width=12,
@@ -170,7 +185,7 @@ BOARD = Board(
                     sql("""
                         SELECT concat(if(side = 'BUY', 'short', 'long'), ' ', currency) AS closed,
                             sum(realised_pnl) AS realised
-                        FROM {fill} WHERE {during} AND {account} AND {strategy} AND realised_pnl != 0
+                        FROM {fill} WHERE {during} AND {accounts} AND {strategies} AND realised_pnl != 0
                         GROUP BY closed ORDER BY closed
                     """),
                     thresholds=LOSS_AND_PROFIT, width=12,
@@ -183,21 +198,17 @@ BOARD = Board(
                 states(
                     "Strategies", "What became of each instance.", "none",
                     over_time("""
-                        SELECT event_time AS time, strategy_id, change FROM {strategy_event}
-                        WHERE {during} AND {account} AND {strategy} AND change != 'REFUSED' ORDER BY time LIMIT 20000
-                    """),
-                    texts={
-                        "DEPLOYED": ("runs", "green"), "RESUMED": ("runs", "green"), "CHANGED": ("runs, changed",
-                        "blue"),
-                        "PAUSED": ("paused", "orange"), "STOPPED": ("stopped", "text"), "FAULTED": ("at fault", "red"),
-                    },
+                        SELECT event_time AS time, strategy_id, NUMBER AS changed FROM {strategy_event}
+                        WHERE {during} AND {accounts} AND {strategies} AND change != 'REFUSED' ORDER BY time LIMIT 20000
+                    """.replace("NUMBER", CHANGES.number("change"))),
+                    shown=CHANGES,
                 ),
                 rows(
                     "Changes", "Deployments, pauses, faults and refusals.", "none",
                     sql("""
                         SELECT event_time, strategy_id, strategy_name, instrument_id, account_id, change, code,
                             author, detail
-                        FROM {strategy_event} WHERE {during} AND {account} AND {strategy}
+                        FROM {strategy_event} WHERE {during} AND {accounts} AND {strategies}
                         ORDER BY event_time DESC LIMIT 200
                     """),
                     width=24,

@@ -20,7 +20,7 @@ BOARD = Board(
                         SELECT account_id, instrument_id, quantity, average_price, mark, notional, unrealised_pnl,
                             realised_pnl, fees,
                             currency, as_of
-                        FROM {positions_now} WHERE {account} AND {instrument}
+                        FROM {positions_now} WHERE {accounts} AND {instruments}
                         ORDER BY quantity = 0, abs(notional) DESC LIMIT 500
                     """),
                     units={"quantity": "short", "as_of": "dateTimeAsIso"}, width=24,
@@ -30,7 +30,7 @@ BOARD = Board(
                     over_time("""
                         SELECT {bucket}, concat(account_id, ' ', instrument_id) AS position, argMax(quantity,
                             (event_time, `offset`)) AS quantity
-                        FROM {position_state} WHERE {during} AND {account} AND {instrument}
+                        FROM {position_state} WHERE {during} AND {accounts} AND {instruments}
                         GROUP BY time, position ORDER BY time
                     """),
                 ),
@@ -39,7 +39,7 @@ BOARD = Board(
                     over_time("""
                         SELECT {bucket}, concat(account_id, ' ', instrument_id, ' ', currency) AS position,
                             argMax(notional, (event_time, `offset`)) AS notional
-                        FROM {position_state} WHERE {during} AND {account} AND {instrument}
+                        FROM {position_state} WHERE {during} AND {accounts} AND {instruments}
                         GROUP BY time, position ORDER BY time
                     """),
                     stacked=True,
@@ -49,7 +49,7 @@ BOARD = Board(
                     over_time("""
                         SELECT {bucket}, concat(account_id, ' ', instrument_id, ' ', currency) AS position,
                             argMax(unrealised_pnl, (event_time, `offset`)) AS unrealised
-                        FROM {position_state} WHERE {during} AND {account} AND {instrument}
+                        FROM {position_state} WHERE {during} AND {accounts} AND {instruments}
                         GROUP BY time, position ORDER BY time
                     """),
                 ),
@@ -57,7 +57,7 @@ BOARD = Board(
                     "Largest positions", "By value at the mark.", "locale",
                     sql("""
                         SELECT concat(account_id, ' ', instrument_id, ' ', currency) AS position, abs(notional) AS value
-                        FROM {positions_now} WHERE {account} AND {instrument} AND quantity != 0
+                        FROM {positions_now} WHERE {accounts} AND {instruments} AND quantity != 0
                         ORDER BY value DESC LIMIT 20
                     """),
                     width=12,
@@ -72,7 +72,7 @@ BOARD = Board(
                     sql("""
                         SELECT countIf(still_open) AS differences FROM (
                             SELECT argMax(open, (event_time, `offset`)) AS still_open FROM {discrepancy}
-                            WHERE {account} GROUP BY account_id, discrepancy_id
+                            WHERE {accounts} GROUP BY account_id, discrepancy_id
                         )
                     """),
                     thresholds=ANY_IS_BAD, height=8,
@@ -81,7 +81,7 @@ BOARD = Board(
                     "Differences", "First seen, by kind.", "short",
                     over_time("""
                         SELECT {bucket}, kind, uniqExact(account_id, discrepancy_id) AS differences FROM {discrepancy}
-                        WHERE {during} AND open AND {account} GROUP BY time, kind ORDER BY time
+                        WHERE {during} AND open AND {accounts} GROUP BY time, kind ORDER BY time
                     """),
                     bars=True, stacked=True, width=10,
                 ),
@@ -99,7 +99,7 @@ BOARD = Board(
                             SELECT account_id, discrepancy_id,
                                 argMax((kind, instrument_id, ours, theirs, since, open), (event_time,
                                     `offset`)) AS newest
-                            FROM {discrepancy} WHERE {account} GROUP BY account_id, discrepancy_id
+                            FROM {discrepancy} WHERE {accounts} GROUP BY account_id, discrepancy_id
                         ) WHERE newest.6 ORDER BY since LIMIT 200
                     """),
                 ),
@@ -131,7 +131,7 @@ BOARD = Board(
                         SELECT account_id, venue, cash.currency AS currency, cash.amount AS amount, said_at FROM (
                             SELECT account_id, venue, argMax(cash, (event_time, `offset`)) AS newest,
                                 max(event_time) AS said_at
-                            FROM {broker_cash} WHERE {account} GROUP BY account_id, venue
+                            FROM {broker_cash} WHERE {accounts} GROUP BY account_id, venue
                         ) ARRAY JOIN newest AS cash ORDER BY account_id, venue, currency LIMIT 200
                     """),
                     units={"said_at": "dateTimeAsIso"}, width=10,
@@ -140,7 +140,7 @@ BOARD = Board(
                     "Money in and out", "Deposits, withdrawals, dividends, funding, interest.", "locale",
                     sql("""
                         SELECT event_time, account_id, currency, amount, reason, movement_id FROM {cash_movement}
-                        WHERE {during} AND {account} ORDER BY event_time DESC LIMIT 100
+                        WHERE {during} AND {accounts} ORDER BY event_time DESC LIMIT 100
                     """),
                     width=12,
                 ),
@@ -149,7 +149,7 @@ BOARD = Board(
                     sql("""
                         SELECT event_time, account_id, discrepancy_id, adopt_theirs, author, reason
                         FROM {discrepancy_resolved}
-                        WHERE {during} AND {account} ORDER BY event_time DESC LIMIT 100
+                        WHERE {during} AND {accounts} ORDER BY event_time DESC LIMIT 100
                     """),
                     width=12,
                 ),

@@ -2,8 +2,10 @@
 
 from dashboards.grafana.board import Board, Section
 from dashboards.grafana.designs.overview import MARKET_STATES
-from dashboards.grafana.panels import BAD, GOOD, WARN, columns, figure, lines, ranks, rows, states
+from dashboards.grafana.panels import BAD, GOOD, WARN, States, columns, figure, lines, ranks, rows, states
 from dashboards.grafana.queries import over_time, promql, rate, sql
+
+REGIMES = States({"CALM": ("CALM", GOOD), "NORMAL": ("NORMAL", "blue"), "STRESSED": ("STRESSED", BAD)})
 
 BOARD = Board(
     uid="ql-quality",
@@ -18,7 +20,7 @@ BOARD = Board(
                     "Refused", "Rows that went no further, in the time shown.", "short",
                     sql("""
                         SELECT sum(count) AS refused FROM {quality_finding}
-                        WHERE {during} AND {instrument} AND action = 'REFUSED'
+                        WHERE {during} AND {instruments} AND action = 'REFUSED'
                     """),
                     thresholds=((None, GOOD), (1, WARN)), height=8,
                 ),
@@ -26,7 +28,7 @@ BOARD = Board(
                     "Flagged", "Rows that went on with a remark, in the time shown.", "short",
                     sql("""
                         SELECT sum(count) AS flagged FROM {quality_finding}
-                        WHERE {during} AND {instrument} AND action = 'FLAGGED'
+                        WHERE {during} AND {instruments} AND action = 'FLAGGED'
                     """),
                     height=8,
                 ),
@@ -35,7 +37,7 @@ BOARD = Board(
                     over_time("""
                         SELECT {bucket}, concat(code, ' ', action) AS rule, sum(count) AS findings
                         FROM {quality_finding}
-                        WHERE {during} AND {instrument} GROUP BY time, rule ORDER BY time
+                        WHERE {during} AND {instruments} GROUP BY time, rule ORDER BY time
                     """),
                     bars=True, stacked=True, width=16,
                 ),
@@ -44,7 +46,7 @@ BOARD = Board(
                     sql("""
                         SELECT concat(feed_id, ' ', code) AS what, sumIf(count, action = 'REFUSED') AS refused,
                             sumIf(count, action = 'FLAGGED') AS flagged
-                        FROM {quality_finding} WHERE {during} AND {instrument} GROUP BY what
+                        FROM {quality_finding} WHERE {during} AND {instruments} GROUP BY what
                         ORDER BY refused + flagged DESC LIMIT 25
                     """),
                     by="what", stacked=True,
@@ -53,7 +55,7 @@ BOARD = Board(
                     "By instrument", "Rows refused or flagged.", "short",
                     sql("""
                         SELECT instrument_id, sum(count) AS findings FROM {quality_finding}
-                        WHERE {during} AND {instrument} GROUP BY instrument_id ORDER BY findings DESC LIMIT 25
+                        WHERE {during} AND {instruments} GROUP BY instrument_id ORDER BY findings DESC LIMIT 25
                     """),
                     width=12,
                 ),
@@ -63,7 +65,7 @@ BOARD = Board(
                         SELECT v.time AS time, v.instrument_id AS instrument, v.feed_id AS feed, v.code AS code,
                             v.action AS action,
                             v.sequence AS sequence, v.value AS value, v.`limit` AS bound, v.detail AS detail
-                        FROM {quality_findings} AS v WHERE {view_during} AND {view_instrument}
+                        FROM {quality_findings} AS v WHERE {view_during} AND {view_instruments}
                         ORDER BY v.time DESC LIMIT 200
                     """),
                 ),
@@ -75,10 +77,10 @@ BOARD = Board(
                 states(
                     "Market status", "Open, closed, halted, silent, or after a gap.", "none",
                     over_time("""
-                        SELECT event_time AS time, instrument_id, status FROM {market_condition}
-                        WHERE {during} AND {instrument} ORDER BY time LIMIT 20000
-                    """),
-                    texts=MARKET_STATES,
+                        SELECT event_time AS time, instrument_id, NUMBER AS market FROM {market_condition}
+                        WHERE {during} AND {instruments} ORDER BY time LIMIT 20000
+                    """.replace("NUMBER", MARKET_STATES.number("status"))),
+                    shown=MARKET_STATES,
                 ),
                 lines(
                     "Age of the newest tick",
@@ -102,7 +104,7 @@ BOARD = Board(
                     "Bars", "Bars made, by instrument.", "short",
                     over_time("""
                         SELECT {bucket}, instrument_id, count() AS bars FROM {bar}
-                        WHERE {during} AND {instrument} GROUP BY time, instrument_id ORDER BY time
+                        WHERE {during} AND {instruments} GROUP BY time, instrument_id ORDER BY time
                     """),
                     bars=True, stacked=True,
                 ),
@@ -110,7 +112,7 @@ BOARD = Board(
                     "Close", "Closing prices of bars.", "none",
                     over_time("""
                         SELECT {bucket}, instrument_id, argMax(close, event_time) AS close FROM {bar}
-                        WHERE {during} AND {instrument} GROUP BY time, instrument_id ORDER BY time
+                        WHERE {during} AND {instruments} GROUP BY time, instrument_id ORDER BY time
                     """),
                 ),
                 lines(
@@ -118,17 +120,17 @@ BOARD = Board(
                     over_time("""
                         SELECT {bucket}, instrument_id, argMax(tuple(ewma_volatility),
                             event_time).1 AS volatility FROM {market_condition}
-                        WHERE {during} AND {instrument} GROUP BY time, instrument_id ORDER BY time
+                        WHERE {during} AND {instruments} GROUP BY time, instrument_id ORDER BY time
                     """),
                 ),
                 states(
                     "Regime", "Of volatility, by its place in the instrument's own history.", "none",
                     over_time("""
-                        SELECT event_time AS time, instrument_id, assumeNotNull(regime) AS regime
+                        SELECT event_time AS time, instrument_id, NUMBER AS volatility
                         FROM {market_condition}
-                        WHERE {during} AND {instrument} AND regime IS NOT NULL ORDER BY time LIMIT 20000
-                    """),
-                    texts={"CALM": ("CALM", GOOD), "NORMAL": ("NORMAL", "blue"), "STRESSED": ("STRESSED", BAD)},
+                        WHERE {during} AND {instruments} AND regime IS NOT NULL ORDER BY time LIMIT 20000
+                    """.replace("NUMBER", REGIMES.number("regime"))),
+                    shown=REGIMES,
                     width=12, height=8,
                 ),
             ),

@@ -22,7 +22,7 @@ BOARD = Board(
                         SELECT concat(account_id, ' ', use.name, ' ', use.scope_id) AS which,
                             argMax(toFloat64(use.value) / toFloat64(use.`limit`), (event_time, `offset`)) AS used
                         FROM {risk_snapshot} ARRAY JOIN uses AS use
-                        WHERE {during} AND {account} AND use.`limit` != 0
+                        WHERE {during} AND {accounts} AND use.`limit` != 0
                         GROUP BY which ORDER BY used DESC LIMIT 40
                     """),
                     thresholds=NEARNESS, least=0, most=1, width=12, height=10,
@@ -32,7 +32,7 @@ BOARD = Board(
                     over_time("""
                         SELECT {bucket}, use.name AS name, max(toFloat64(use.value) / toFloat64(use.`limit`)) AS used
                         FROM {risk_snapshot} ARRAY JOIN uses AS use
-                        WHERE {during} AND {account} AND use.`limit` != 0
+                        WHERE {during} AND {accounts} AND use.`limit` != 0
                         GROUP BY time, name ORDER BY time
                     """),
                     thresholds=NEARNESS, height=10,
@@ -43,7 +43,7 @@ BOARD = Board(
                     over_time("""
                         SELECT {bucket}, account_id, argMax(value_at_risk, (event_time, `offset`)) AS value_at_risk,
                             argMax(expected_shortfall, (event_time, `offset`)) AS expected_shortfall
-                        FROM {risk_snapshot} WHERE {during} AND {account} GROUP BY time, account_id ORDER BY time
+                        FROM {risk_snapshot} WHERE {during} AND {accounts} GROUP BY time, account_id ORDER BY time
                     """),
                     width=8,
                 ),
@@ -51,7 +51,7 @@ BOARD = Board(
                     "Leverage", "Gross exposure over equity.", "none",
                     over_time("""
                         SELECT {bucket}, account_id, max(leverage) AS leverage
-                        FROM {risk_snapshot} WHERE {during} AND {account} GROUP BY time, account_id ORDER BY time
+                        FROM {risk_snapshot} WHERE {during} AND {accounts} GROUP BY time, account_id ORDER BY time
                     """),
                     width=8,
                 ),
@@ -59,7 +59,7 @@ BOARD = Board(
                     "Margin used", "In the base currency; none in a cash account.", "locale",
                     over_time("""
                         SELECT {bucket}, account_id, argMax(margin_used, (event_time, `offset`)) AS margin_used
-                        FROM {risk_snapshot} WHERE {during} AND {account} GROUP BY time, account_id ORDER BY time
+                        FROM {risk_snapshot} WHERE {during} AND {accounts} GROUP BY time, account_id ORDER BY time
                     """),
                     width=8,
                 ),
@@ -72,7 +72,7 @@ BOARD = Board(
                     "Denied", "Share of all wishes that risk denied.", "percentunit",
                     sql("""
                         SELECT countIf(NOT approved) / count() AS denied FROM {risk_verdict}
-                        WHERE {during} AND {account} AND {instrument} AND {strategy}
+                        WHERE {during} AND {accounts} AND {instruments} AND {strategies}
                     """),
                     decimals=1, height=8,
                 ),
@@ -80,7 +80,7 @@ BOARD = Board(
                     "Denials by gravest reason", "Wishes that became no order.", "short",
                     over_time("""
                         SELECT {bucket}, code, count() AS denied FROM {risk_verdict}
-                        WHERE {during} AND NOT approved AND {account} AND {instrument} AND {strategy}
+                        WHERE {during} AND NOT approved AND {accounts} AND {instruments} AND {strategies}
                         GROUP BY time, code ORDER BY time
                     """),
                     bars=True, stacked=True, width=10,
@@ -96,7 +96,7 @@ BOARD = Board(
                         SELECT check.check_id AS check_id, countIf(check.outcome = 'HARD') AS hard,
                             countIf(check.outcome = 'SOFT') AS soft
                         FROM {risk_verdict} ARRAY JOIN checks AS check
-                        WHERE {during} AND check.outcome != 'PASS' AND {account} AND {instrument} AND {strategy}
+                        WHERE {during} AND check.outcome != 'PASS' AND {accounts} AND {instruments} AND {strategies}
                         GROUP BY check_id ORDER BY hard + soft DESC LIMIT 25
                     """),
                     by="check_id", stacked=True,
@@ -105,7 +105,7 @@ BOARD = Board(
                     "Denials by strategy", "Which strategies wish for what they may not have.", "short",
                     sql("""
                         SELECT strategy_id, count() AS denied FROM {risk_verdict}
-                        WHERE {during} AND NOT approved AND {account} AND {instrument} AND {strategy}
+                        WHERE {during} AND NOT approved AND {accounts} AND {instruments} AND {strategies}
                         GROUP BY strategy_id ORDER BY denied DESC LIMIT 20
                     """),
                     width=12,
@@ -119,9 +119,9 @@ BOARD = Board(
                                 ') AS codes,
                             arrayStringConcat(v.values, ', ') AS found, arrayStringConcat(v.limits, ', ') AS bounds
                         FROM {denials} AS v
-                        WHERE {view_during} AND {view_account}
-                            AND {view_instrument}
-                            AND {view_strategy}
+                        WHERE {view_during} AND {view_accounts}
+                            AND {view_instruments}
+                            AND {view_strategies}
                         ORDER BY v.time DESC LIMIT 100
                     """),
                 ),
@@ -134,16 +134,16 @@ BOARD = Board(
                     "Trading state", "ACTIVE may do all, REDUCING may only shrink positions, HALTED may do nothing.",
                     "none",
                     over_time("""
-                        SELECT event_time AS time, account_id, state FROM {risk_snapshot}
-                        WHERE {during} AND {account} ORDER BY time LIMIT 20000
-                    """),
-                    texts=TRADING_STATES,
+                        SELECT event_time AS time, account_id, NUMBER AS trading FROM {risk_snapshot}
+                        WHERE {during} AND {accounts} ORDER BY time LIMIT 20000
+                    """.replace("NUMBER", TRADING_STATES.number("state"))),
+                    shown=TRADING_STATES,
                 ),
                 lines(
                     "Stops", "Stops armed, triggered and escalated, and positions without one.", "short",
                     over_time("""
                         SELECT {bucket}, kind, count() AS events FROM {risk_event}
-                        WHERE {during} AND {account} AND {instrument}
+                        WHERE {during} AND {accounts} AND {instruments}
                             AND kind IN ('STOP_ARMED', 'STOP_TRIGGERED', 'STOP_ESCALATED', 'UNPROTECTED',
                                 'PROTECTED', 'DRAWDOWN_STOP')
                         GROUP BY time, kind ORDER BY time
@@ -171,7 +171,7 @@ BOARD = Board(
                     "Events", "Latches, stops, states and refused inputs, newest first.", "none",
                     sql("""
                         SELECT event_time, account_id, kind, instrument_id, code, value, `limit`, state, author, reason
-                        FROM {risk_event} WHERE {during} AND {account} AND {instrument}
+                        FROM {risk_event} WHERE {during} AND {accounts} AND {instruments}
                         ORDER BY event_time DESC LIMIT 200
                     """),
                     width=16, height=10,
@@ -181,7 +181,7 @@ BOARD = Board(
                     sql("""
                         SELECT event_time, account_id, author, reason, arrayStringConcat(limits.name, ', ') AS names,
                             effective_at
-                        FROM {limit_change} WHERE {during} AND {account} ORDER BY event_time DESC LIMIT 100
+                        FROM {limit_change} WHERE {during} AND {accounts} ORDER BY event_time DESC LIMIT 100
                     """),
                     width=8, height=10,
                 ),

@@ -17,7 +17,7 @@ BOARD = Board(
                     "Accepted by provider", "Signals that passed, by provider.", "short",
                     over_time("""
                         SELECT {bucket}, signal_provider_id AS provider, count() AS accepted
-                        FROM {accepted_signal} WHERE {during} AND {instrument} GROUP BY time, provider ORDER BY time
+                        FROM {accepted_signal} WHERE {during} AND {instruments} GROUP BY time, provider ORDER BY time
                     """),
                     bars=True, stacked=True,
                 ),
@@ -25,7 +25,7 @@ BOARD = Board(
                     "Refused by reason", "Signals that did not pass, by the rule that refused them.", "short",
                     over_time("""
                         SELECT {bucket}, code, count() AS refused
-                        FROM {refused_signal} WHERE {during} AND {instrument} GROUP BY time, code ORDER BY time
+                        FROM {refused_signal} WHERE {during} AND {instruments} GROUP BY time, code ORDER BY time
                     """),
                     bars=True, stacked=True,
                 ),
@@ -33,9 +33,9 @@ BOARD = Board(
                     "Accepted", "Share of all judged signals that passed.", "percentunit",
                     sql("""
                         SELECT countIf(passed) / count() AS accepted FROM (
-                            SELECT 1 AS passed FROM {accepted_signal} WHERE {during} AND {instrument}
+                            SELECT 1 AS passed FROM {accepted_signal} WHERE {during} AND {instruments}
                             UNION ALL
-                            SELECT 0 AS passed FROM {refused_signal} WHERE {during} AND {instrument}
+                            SELECT 0 AS passed FROM {refused_signal} WHERE {during} AND {instruments}
                         )
                     """),
                     decimals=1, height=8,
@@ -52,7 +52,7 @@ BOARD = Board(
                         SELECT {bucket}, signal_provider_id AS provider,
                             quantile(0.5)(dateDiff('microsecond', signal_event_time, event_time) / 1e6) AS p50,
                             quantile(0.99)(dateDiff('microsecond', signal_event_time, event_time) / 1e6) AS p99
-                        FROM {accepted_signal} WHERE {during} AND {instrument} GROUP BY time, provider ORDER BY time
+                        FROM {accepted_signal} WHERE {during} AND {instruments} GROUP BY time, provider ORDER BY time
                     """),
                     width=8,
                 ),
@@ -71,7 +71,7 @@ BOARD = Board(
                     "Confidence", "How sure providers say they are; before calibration it sizes nothing.", "short",
                     sql("""
                         SELECT toString(round(floor(signal_confidence * 10) / 10, 1)) AS confidence, count() AS signals
-                        FROM {accepted_signal} WHERE {during} AND {instrument} AND signal_confidence IS NOT NULL
+                        FROM {accepted_signal} WHERE {during} AND {instruments} AND signal_confidence IS NOT NULL
                         GROUP BY confidence ORDER BY confidence
                     """),
                     by="confidence", width=8,
@@ -84,7 +84,7 @@ BOARD = Board(
                         SELECT toString(round(floor(v.probability * 10) / 10, 1)) AS stated,
                             avg(v.probability) AS said, avg(v.hit) AS right
                         FROM {signal_scores} AS v
-                        WHERE {view_during} AND {view_instrument}
+                        WHERE {view_during} AND {view_instruments}
                             AND v.probability IS NOT NULL
                         GROUP BY stated ORDER BY stated
                     """),
@@ -95,7 +95,7 @@ BOARD = Board(
                     over_time("""
                         SELECT {view_bucket}, v.provider_id AS provider, avg(v.hit) AS hit_rate
                         FROM {signal_scores} AS v
-                        WHERE {view_during} AND {view_instrument}
+                        WHERE {view_during} AND {view_instruments}
                         GROUP BY time, provider ORDER BY time
                     """),
                     width=8,
@@ -109,7 +109,7 @@ BOARD = Board(
                             avg(v.return_our_way) AS mean_return, avg(v.brier) AS brier, min(v.time) AS first,
                                 max(v.time) AS last
                         FROM {signal_scores} AS v
-                        WHERE {view_during} AND {view_instrument}
+                        WHERE {view_during} AND {view_instruments}
                         GROUP BY provider, model_version ORDER BY scored DESC
                     """),
                     units={"hit_rate": "percentunit", "mean_return": "percentunit"}, width=16,
@@ -118,7 +118,7 @@ BOARD = Board(
                     "Model versions", "Which versions of which models spoke.", "short",
                     sql("""
                         SELECT concat(signal_model_name, ' ', signal_model_version) AS model, count() AS signals
-                        FROM {accepted_signal} WHERE {during} AND {instrument} GROUP BY model
+                        FROM {accepted_signal} WHERE {during} AND {instruments} GROUP BY model
                         ORDER BY signals DESC LIMIT 20
                     """),
                 ),
@@ -126,7 +126,7 @@ BOARD = Board(
                     "Model version over time", "Signals by model version: a new colour is a new version.", "short",
                     over_time("""
                         SELECT {bucket}, signal_model_version AS version, count() AS signals
-                        FROM {accepted_signal} WHERE {during} AND {instrument} GROUP BY time, version ORDER BY time
+                        FROM {accepted_signal} WHERE {during} AND {instruments} GROUP BY time, version ORDER BY time
                     """),
                     bars=True, stacked=True,
                 ),
@@ -134,7 +134,7 @@ BOARD = Board(
                     "Cost of opinions", "Money that providers say their signals cost, US dollars.", "currencyUSD",
                     over_time("""
                         SELECT {bucket}, signal_provider_id AS provider, sum(ifNull(signal_cost_usd, 0)) AS cost
-                        FROM {accepted_signal} WHERE {during} AND {instrument} GROUP BY time, provider ORDER BY time
+                        FROM {accepted_signal} WHERE {during} AND {instruments} GROUP BY time, provider ORDER BY time
                     """),
                     bars=True, stacked=True,
                 ),
@@ -142,7 +142,7 @@ BOARD = Board(
                     "Refusals by provider and reason", "Who is refused, and for what.", "short",
                     sql("""
                         SELECT concat(provider_id, ': ', code) AS who, count() AS refused
-                        FROM {refused_signal} WHERE {during} AND {instrument} GROUP BY who
+                        FROM {refused_signal} WHERE {during} AND {instruments} GROUP BY who
                         ORDER BY refused DESC LIMIT 20
                     """),
                 ),
@@ -150,7 +150,7 @@ BOARD = Board(
                     "Newest refusals", "With the value that decided and the bound that it broke.", "none",
                     sql("""
                         SELECT event_time, provider_id, instrument_id, code, value, `limit`, signal_id, model_version
-                        FROM {refused_signal} WHERE {during} AND {instrument} ORDER BY event_time DESC LIMIT 100
+                        FROM {refused_signal} WHERE {during} AND {instruments} ORDER BY event_time DESC LIMIT 100
                     """),
                     width=16,
                 ),
