@@ -8,7 +8,7 @@ import msgspec
 from schemas.market import BarBatch, Heartbeat, QualityAction, QualityCode, QuoteBatch, TradeBatch
 from schemas.record import Part, Record
 from schemas.reference import Instrument, TradingSession
-from schemas.scalars import SECOND_US
+from schemas.scalars import SCALE, SECOND_US
 from schemas.topics import MARKET_TICKS, Topic
 from streams.market_data.bars import fold_bars
 from streams.market_data.rules.calendars import calendar_of
@@ -18,8 +18,8 @@ from streams.market_data.state import Forming, Header, Market, Reference, Series
 from streams.market_data.ticks import fold_ticks
 from streams.runtime.room import Outcome, Room
 
-_FINEST, _COARSEST = -12, 6
-"""Scales that hold every 64-bit price within the digits of the wire."""
+_FINEST, _COARSEST = -SCALE, 3
+"""Scales that hold every 64-bit number within the digits of the wire."""
 _END_OF_TIME_US = 4_102_444_800 * SECOND_US  # the year 2100
 
 

@@ -41,6 +41,8 @@ REFUSED = QualityAction.REFUSED
 FLAGGED = QualityAction.FLAGGED
 PRICE_BOUND = 2**59
 """Scaled prices are smaller, so that the middle of two fits 64 bits ten times over."""
+SIZE_BOUND = 2**44
+"""Scaled sizes are smaller, so that a hundred thousand of them can be added in 64 bits."""
 DOUBTS_MAX = 2
 """Prices refused in a row before the next is believed wherever it is."""
 
@@ -131,6 +133,8 @@ def _columns(batch: QuoteBatch | TradeBatch, skip: int, cause: Cause) -> Columns
     except OverflowError:
         return None
     if any(int(column.max()) >= PRICE_BOUND or int(column.min()) <= -PRICE_BOUND for column in prices):
+        return None
+    if any(int(column.max()) >= SIZE_BOUND or int(column.min()) <= -SIZE_BOUND for column in sizes):
         return None
     low, high = prices[0], prices[-1]
     cause = cause._replace(sequence=cause.sequence + skip)

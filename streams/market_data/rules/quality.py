@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 from schemas.market import QualityAction, QualityCode, QualityFinding
 from schemas.reference import Instrument, InstrumentClass
+from schemas.scalars import SCALE, rounded
 from streams.market_data.rules.volatility import WINDOW, move_between
 from streams.market_data.rules.windows import median, median_distance
 from streams.market_data.state import Cursor, Series
@@ -99,8 +100,9 @@ def told_already(rows: int, cursor: Cursor, cause: Cause) -> tuple[int, QualityF
 
 
 def price_of(scaled: int, exponent: int) -> Decimal:
-    """A scaled integer as the price it stands for."""
-    return Decimal(scaled).scaleb(exponent)
+    """A scaled integer as the price or size it stands for; finer than the wire only where it is a middle of two."""
+    number = Decimal(scaled).scaleb(exponent)
+    return number if exponent >= -SCALE else rounded(number)
 
 
 def ticks_of(instrument: Instrument, exponent: int) -> int:
