@@ -22,7 +22,7 @@ BOARD = Board(
             "Slippage",
             (
                 figure(
-                    "Slippage",
+                    "Mean slippage",
                     "Mean over fills weighted by notional, basis points of the decision's price; positive is worse.",
                     "none",
                     sql("""

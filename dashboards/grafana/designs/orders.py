@@ -78,7 +78,7 @@ BOARD = Board(
                     promql("sum(quantumleap_orders_unknown{env})", now=True), thresholds=ANY_IS_BAD, height=9, width=2,
                 ),
                 lines(
-                    "Orders", "Orders commanded, by side.", "short",
+                    "Orders commanded", "By side.", "short",
                     over_time("""
                         SELECT {bucket}, side, count() AS orders FROM {submit_order}
                         WHERE {during} AND {accounts} AND {instruments} AND {strategies} GROUP BY time, side
@@ -170,10 +170,10 @@ BOARD = Board(
             ),
         ),
         Section(
-            "Each order",
+            "One by one",
             (
                 rows(
-                    "Orders", "Newest first. The id leads to the order's story.", "short",
+                    "Each order", "Newest first. The id leads to the order's story.", "short",
                     sql("""
                         SELECT began, account_id, client_order_id, instrument_id, side, order_type, status, quantity,
                             filled_quantity, average_price, reference_price, reason, strategy_id, provider_id, moved
@@ -195,7 +195,7 @@ BOARD = Board(
                     height=10,
                 ),
                 rows(
-                    "Not sent", "Commands that execution refused to send, with the value that decided.", "none",
+                    "Not sent, each", "Commands that execution refused to send, with the value that decided.", "none",
                     sql("""
                         SELECT event_time, account_id, client_order_id, reason, value, `limit` FROM {not_sent}
                         WHERE {during} AND {accounts} ORDER BY event_time DESC LIMIT 100

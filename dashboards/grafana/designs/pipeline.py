@@ -157,7 +157,7 @@ BOARD = Board(
             "Lag",
             (
                 lines(
-                    "Oldest record waiting", "Age by room and partition.", "s",
+                    "Oldest record of each partition", "Age by room and partition.", "s",
                     promql("max by (room, partition) (quantumleap_lag_seconds{env})", "{{room}} {{partition}}"),
                     thresholds=((None, GOOD), (10, WARN), (60, BAD)),
                 ),

@@ -196,7 +196,7 @@ BOARD = Board(
             "What runs",
             (
                 states(
-                    "Strategies", "What became of each instance.", "none",
+                    "Instances", "What became of each.", "none",
                     over_time("""
                         SELECT event_time AS time, strategy_id, NUMBER AS changed FROM {strategy_event}
                         WHERE {during} AND {accounts} AND {strategies} AND change != 'REFUSED' ORDER BY time LIMIT 20000
