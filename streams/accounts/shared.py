@@ -41,6 +41,7 @@ class KnownMark(Part, frozen=True):
         and close_day that day
     window_us: start of the present collar window, with its low and high; and those of the window before
     fast, slow: variances of returns per day; returns: how many they saw
+    sample_us, sample: mark from which the next return is measured
     day_volume, mean_volume: of the present day so far, and of a day on average; absent where the feed gives none
     """
 
@@ -60,6 +61,8 @@ class KnownMark(Part, frozen=True):
     fast: float = 0.0
     slow: float = 0.0
     returns: int = 0
+    sample_us: int = 0
+    sample: Decimal = Decimal(0)
     day_volume: Decimal | None = None
     mean_volume: float | None = None
 
@@ -169,6 +172,7 @@ def _first(mark: Mark) -> KnownMark:
         last=mark.last, low=mark.low, high=mark.high, at_us=mark.event_time_us,
         day=mark.event_time_us // DAY_US, day_first=mark.last,
         window_us=mark.event_time_us, window_low=mark.low, window_high=mark.high, day_volume=mark.volume,
+        sample_us=mark.event_time_us, sample=mark.last,
     )  # fmt: skip
 
 
@@ -184,7 +188,10 @@ def _next(known: KnownMark, mark: Mark) -> KnownMark:
         window_us = known.window_us
         low = mark.low if mark.low < known.window_low else known.window_low
         high = mark.high if mark.high > known.window_high else known.window_high
-    fast, slow, returns = _variances(known, mark)
+    fast, slow, returns, sample_us, sample = known.fast, known.slow, known.returns, known.sample_us, known.sample
+    if at_us - sample_us >= WINDOW_US:
+        fast, slow, returns = _variances(known, mark)
+        sample_us, sample = at_us, mark.last
     day_volume, mean_volume = known.day_volume, known.mean_volume
     if new_day and day_volume is not None:
         past = float(day_volume)
@@ -197,16 +204,19 @@ def _next(known: KnownMark, mark: Mark) -> KnownMark:
         mark.last if new_day else known.day_first,
         known.last if new_day else known.close, known.day if new_day else known.close_day,
         window_us, low, high, before_low, before_high,
-        fast, slow, returns, day_volume, mean_volume,
+        fast, slow, returns, sample_us, sample, day_volume, mean_volume,
     )  # fmt: skip
 
 
 def _variances(known: KnownMark, mark: Mark) -> tuple[float, float, int]:
-    """Exponentially weighted variances of returns per day; prices at or below zero have none and are skipped."""
-    last, before = float(mark.last), float(known.last)
+    """Exponentially weighted variances of returns per day; prices at or below zero have none and are skipped.
+
+    Returns are measured over a collar window at least: from one mark to the next, noise would pass for volatility.
+    """
+    last, before = float(mark.last), float(known.sample)
     if last <= 0 or before <= 0:
         return known.fast, known.slow, known.returns
-    days = (mark.event_time_us - known.at_us) / DAY_US
+    days = (mark.event_time_us - known.sample_us) / DAY_US
     square = log(last / before) ** 2 / days
     if not known.returns:
         return square, square, 1

@@ -65,7 +65,7 @@ def arm(turn: Turn, order: Order, instrument: Instrument) -> None:
             continue
         guards[owner] = Guard(
             owner=owner, sign=sign, opened_us=turn.now_us, best=net.average_price, stop_price=own_stop,
-            target_price=own_target,
+            target_price=own_target, deviation=_deviation(turn, holding.instrument_id),
         )  # fmt: skip
         _say_armed(turn, holding, guards[owner], watch, net)
     if guards != holding.guards:
@@ -86,8 +86,9 @@ def rearm_all(turn: Turn) -> None:
             if not net.quantity or owner in guards or watch.empty:
                 continue
             guards[owner] = Guard(
-                owner=owner, sign=1 if net.quantity > 0 else -1, opened_us=turn.now_us, best=net.average_price
-            )
+                owner=owner, sign=1 if net.quantity > 0 else -1, opened_us=turn.now_us, best=net.average_price,
+                deviation=_deviation(turn, name),
+            )  # fmt: skip
             _say_armed(turn, holding, guards[owner], watch, net)
         if guards != holding.guards:
             turn.put_holding(replace(holding, guards=guards), instrument)
@@ -96,7 +97,6 @@ def rearm_all(turn: Turn) -> None:
 def on_mark(turn: Turn, holding: Holding, instrument: Instrument, mark: KnownMark) -> None:
     """Test every guard of a holding against a mark, then move what trails."""
     limits = compiled(turn.account.profile.limits)
-    deviation = deviation_of(mark.fast, mark.returns, RETURNS_MIN)
     guards = dict(holding.guards)
     triggered: list[Guard] = []
     for owner in sorted(guards):
@@ -104,10 +104,10 @@ def on_mark(turn: Turn, holding: Holding, instrument: Instrument, mark: KnownMar
         if guard.stage is not Stage.ARMED or not net.quantity:
             continue
         watch = watch_of(limits, owner, holding.instrument_id)
-        hit = touched(guard, watch, net.average_price, deviation, mark.low, mark.high)
-        moved = replace(guard, best=improved(guard, mark.low, mark.high))
+        hit = touched(guard, watch, net.average_price, mark.low, mark.high)
+        moved = _moved(turn, holding, guard, mark)
         if hit is None:
-            hit = touched(moved, watch._replace(take_profit=None), net.average_price, deviation, mark.last, mark.last)
+            hit = touched(moved, watch, net.average_price, mark.last, mark.last)
         if hit is not None:
             moved = _trigger(turn, holding, moved, hit.code, text(hit.value), text(hit.level))
             triggered.append(moved)
@@ -116,6 +116,17 @@ def on_mark(turn: Turn, holding: Holding, instrument: Instrument, mark: KnownMar
         turn.put_holding(replace(holding, guards=guards), instrument)
     for guard in triggered:
         _exit(turn, holding.instrument_id, guard.owner)
+
+
+def _moved(turn: Turn, holding: Holding, guard: Guard, mark: KnownMark) -> Guard:
+    """The guard with what the mark improves, and with the deviation once it is known."""
+    best = improved(guard, mark.low, mark.high)
+    deviation = guard.deviation
+    if deviation is None:
+        deviation = _deviation(turn, holding.instrument_id)
+    if best == guard.best and deviation == guard.deviation:
+        return guard
+    return replace(guard, best=best, deviation=deviation)
 
 
 def on_tick(turn: Turn) -> None:
@@ -266,10 +277,13 @@ def _keep(turn: Turn, holding: Holding, guard: Guard) -> None:
     turn.put_holding(replace(current, guards={**current.guards, guard.owner: guard}), instrument)
 
 
+def _deviation(turn: Turn, instrument_id: str) -> float | None:
+    mark = turn.shared.marks.get(instrument_id)
+    return None if mark is None else deviation_of(mark.fast, mark.returns, RETURNS_MIN)
+
+
 def _say_armed(turn: Turn, holding: Holding, guard: Guard, watch: Watch, net: Net) -> None:
-    mark = turn.shared.marks.get(holding.instrument_id)
-    deviation = None if mark is None else deviation_of(mark.fast, mark.returns, RETURNS_MIN)
-    told = [*levels(guard, watch, net.average_price, deviation), *targets(guard, watch, net.average_price)]
+    told = [*levels(guard, watch, net.average_price), *targets(guard, watch, net.average_price)]
     if watch.time_stop is not None:
         told.append(("TIME_STOP", watch.time_stop))
     turn.say_risk(
@@ -277,7 +291,7 @@ def _say_armed(turn: Turn, holding: Holding, guard: Guard, watch: Watch, net: Ne
         scope_id=guard.owner or holding.instrument_id, instrument_id=holding.instrument_id,
         value=" ".join(f"{code}={text(level)}" for code, level in told),
     )  # fmt: skip
-    if watch.volatility_stop is not None and deviation is None:
+    if watch.volatility_stop is not None and guard.deviation is None:
         turn.say_risk(
             RiskEventKind.UNPROTECTED, "VOLATILITY_UNKNOWN", scope_id=guard.owner, instrument_id=holding.instrument_id
         )

@@ -37,6 +37,7 @@ class Guard(Part, frozen=True):
     opened_us: when the position was opened
     best: best mark since, in the position's favour
     stop_price, target_price: of the wish itself, where it had them
+    deviation: of daily returns when it was armed; absent until it is known
     stage: armed, or how far closing has come
     code: what triggered
     exit_id: order that closes; exit_us: when it was sent or last tried; attempt: how many were
@@ -49,6 +50,7 @@ class Guard(Part, frozen=True):
     best: Decimal
     stop_price: Decimal | None = None
     target_price: Decimal | None = None
+    deviation: float | None = None
     stage: Stage = Stage.ARMED
     code: str = ""
     exit_id: str = ""
@@ -100,11 +102,11 @@ def watch_of(limits: Compiled, owner: str, instrument_id: str) -> Watch:
     return Watch(**found) if found else NOTHING
 
 
-def levels(guard: Guard, watch: Watch, average: Decimal, deviation: float | None) -> list[tuple[str, Decimal]]:
+def levels(guard: Guard, watch: Watch, average: Decimal) -> list[tuple[str, Decimal]]:
     """(code, price) of every stop of the guard, in the order in which they are told.
 
-    Fractions are of the absolute price, so that they mean the same where prices are negative. deviation: of returns per
-    day; None where it is unknown, and then a volatility stop has no level.
+    Fractions are of the absolute price, so that they mean the same where prices are negative. While the deviation is
+    unknown a volatility stop has no level.
     """
     sign = guard.sign
     found: list[tuple[str, Decimal]] = []
@@ -115,8 +117,8 @@ def levels(guard: Guard, watch: Watch, average: Decimal, deviation: float | None
     best = guard.best
     if watch.trailing_stop is not None and _risen(guard, watch, average):
         found.append(("TRAILING_STOP", best - sign * watch.trailing_stop * abs(best)))
-    if watch.volatility_stop is not None and deviation is not None:
-        distance = watch.volatility_stop * Decimal(repr(deviation)) * abs(best)
+    if watch.volatility_stop is not None and guard.deviation is not None:
+        distance = watch.volatility_stop * Decimal(repr(guard.deviation)) * abs(best)
         found.append(("VOLATILITY_STOP", best - sign * distance))
     return found
 
@@ -137,12 +139,10 @@ def _risen(guard: Guard, watch: Watch, average: Decimal) -> bool:
     return after is None or guard.sign * (guard.best - average) >= after * abs(average)
 
 
-def touched(
-    guard: Guard, watch: Watch, average: Decimal, deviation: float | None, low: Decimal, high: Decimal
-) -> Trigger | None:
+def touched(guard: Guard, watch: Watch, average: Decimal, low: Decimal, high: Decimal) -> Trigger | None:
     """What a mark with this low and high triggers, by the levels as they were before it; None for nothing."""
     worst, best = (low, high) if guard.sign > 0 else (high, low)
-    for code, level in levels(guard, watch, average, deviation):
+    for code, level in levels(guard, watch, average):
         if guard.sign * (worst - level) <= 0:
             return Trigger(code, worst, level)
     for code, level in targets(guard, watch, average):

@@ -15,18 +15,21 @@ from schemas.control import (
     StrategyVerb,
 )
 from schemas.execution import ExecutionReport
-from schemas.order import ExecType, OrderStatus, SubmitOrder
+from schemas.intent import ManualAction, ManualOrder
+from schemas.order import ExecType, OrderStatus, OrderType, Side, SubmitOrder, TimeInForce
 from schemas.record import Part, Record
 from schemas.reference import FeeSchedule
 from schemas.risk import Limit, LimitChange, RiskVerdict
 from schemas.topics import ACCOUNTS_INBOX
 from streams.accounts.account import Account
+from streams.accounts.orders.order import order_of
 from streams.accounts.risk.limits import standard_limits
 from streams.accounts.room import Accounts
 from streams.accounts.shared import Shared
+from streams.accounts.turn import Turn
 from streams.runtime.partition import Partition
 from streams.runtime.room import Routes
-from tests.builders import NOON, Number, instrument, mark, money, tick
+from tests.builders import DAY, NOON, Number, instrument, mark, money, tick
 
 Said = TypeVar("Said", bound=Record)
 
@@ -181,3 +184,37 @@ def desk(*, cash: Number = 100_000, price: Number | None = 50, without: tuple[st
 def only(name: str, value: Number, **fields: Any) -> Limit:
     """One limit."""
     return Limit(name=name, value=money(value), **fields)
+
+
+def holding(it: Desk, quantity: int, at: Number = 50, of: str = "WTI", strategy_id: str = "trend") -> Desk:
+    """The desk after an order of this strategy, put into its books by hand, was filled: so many signed units."""
+    order = SubmitOrder(
+        event_time_us=NOON, client_order_id=f"open-{of}-{strategy_id}-{quantity}-{len(it.said)}", account_id="A",
+        venue="paper", mode=it.account.profile.mode, instrument_id=of, symbol=of,
+        side=Side.BUY if quantity > 0 else Side.SELL, order_type=OrderType.MARKET, quantity=Decimal(abs(quantity)),
+        time_in_force=TimeInForce.DAY, submit_before_us=NOON, strategy_id=strategy_id,
+    )  # fmt: skip
+    turn = Turn(it.account, it.shared, NOON)
+    turn.put_order(order_of(order))
+    it.partition.states["A"] = turn.account
+    it.tell(filled(order, abs(quantity), at, f"x-{order.client_order_id}"))
+    return it
+
+
+def setting(it: Desk, *settings: Limit, **values: Number) -> Desk:
+    """The desk with more limits."""
+    named = [only(name, value) for name, value in values.items()]
+    request_id = f"more-{len(it.account.profile.requests)}"
+    it.tell(LimitChange(event_time_us=NOON, account_id="A", request_id=request_id, limits=[*named, *settings],
+                        author="ann", reason="t", effective_at_us=0))  # fmt: skip
+    return it
+
+
+def working(it: Desk, side: Side, quantity: Number, at: Number, name: str = "w1") -> str:
+    """A limit order of a person that works at the broker; returns its id."""
+    it.tell(ManualOrder(event_time_us=NOON, request_id=name, account_id="A", action=ManualAction.PLACE, author="ann",
+                        reason="t", valid_until_us=NOON + DAY, instrument_id="WTI", side=side, quantity=money(quantity),
+                        order_type=OrderType.LIMIT, limit_price=money(at)))  # fmt: skip
+    assert it.verdict.approved, it.verdict
+    it.tell(answer(it.order, ExecType.NEW))
+    return it.order.client_order_id

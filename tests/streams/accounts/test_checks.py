@@ -14,14 +14,14 @@ from schemas.intent import ManualAction, ManualOrder
 from schemas.market import Mark, MarkBatch
 from schemas.order import ExecType, OrderStatus, OrderType, Side, SubmitOrder, TimeInForce
 from schemas.reference import ContractKind, InstrumentClass, Session, TradingSession
-from schemas.risk import CheckOutcome, CheckResult, Limit, LimitChange
+from schemas.risk import CheckOutcome, CheckResult, Limit
 from streams.accounts.risk.checks import CHECKS, evaluate
 from streams.accounts.risk.limits import BY_NAME, SPECS
 from streams.accounts.risk.portfolio import History
 from streams.accounts.risk.view import Proposal, View
 from streams.accounts.room import precisely
 from tests.builders import DAY, NOON, SECOND, Number, instrument, kill, mark, money, tick, wish
-from tests.streams.accounts.desk import Desk, answer, deployed, deposit, desk, fees, filled, only
+from tests.streams.accounts.desk import Desk, answer, deployed, deposit, desk, fees, holding, only, setting, working
 
 
 def buy(quantity: Number = 10, *, at: Number | None = None, of: str = "WTI", **fields: Any) -> Proposal:
@@ -45,37 +45,6 @@ def check(it: Desk, proposal: Proposal, check_id: str, now_us: int = NOON) -> Ch
     with precisely():
         results = evaluate(View(it.account, it.shared, proposal, now_us))
     return next(result for result in results if result.check_id == check_id)
-
-
-def holding(it: Desk, quantity: int, at: Number = 50, of: str = "WTI", strategy_id: str = "trend") -> Desk:
-    """The desk after a fill of this many signed units, by an order of the broker's own telling."""
-    order = SubmitOrder(
-        event_time_us=NOON, client_order_id=f"open-{of}-{strategy_id}-{quantity}", account_id="A", venue="paper",
-        mode=it.account.profile.mode, instrument_id=of, symbol=of, side=Side.BUY if quantity > 0 else Side.SELL,
-        order_type=OrderType.MARKET, quantity=D(abs(quantity)), time_in_force=TimeInForce.DAY, submit_before_us=NOON,
-        strategy_id=strategy_id,
-    )  # fmt: skip
-    it.tell(filled(order, abs(quantity), at, f"x-{order.client_order_id}"))
-    return it
-
-
-def setting(it: Desk, *settings: Limit, **values: Number) -> Desk:
-    """The desk with more limits."""
-    named = [only(name, value) for name, value in values.items()]
-    request_id = f"more-{len(it.account.profile.requests)}"
-    it.tell(LimitChange(event_time_us=NOON, account_id="A", request_id=request_id, limits=[*named, *settings],
-                        author="ann", reason="t", effective_at_us=0))  # fmt: skip
-    return it
-
-
-def working(it: Desk, side: Side, quantity: Number, at: Number, name: str = "w1") -> str:
-    """A limit order of a person that works at the broker; returns its id."""
-    it.tell(ManualOrder(event_time_us=NOON, request_id=name, account_id="A", action=ManualAction.PLACE, author="ann",
-                        reason="t", valid_until_us=NOON + DAY, instrument_id="WTI", side=side, quantity=money(quantity),
-                        order_type=OrderType.LIMIT, limit_price=money(at)))  # fmt: skip
-    assert it.verdict.approved, it.verdict
-    it.tell(answer(it.order, ExecType.NEW))
-    return it.order.client_order_id
 
 
 Case = tuple[str, Callable[[], Desk], Proposal, Proposal | None, str]
