@@ -15,14 +15,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from connectors.clickhouse.client import ClickHouse, database_of
-from connectors.clickhouse.migrate import migrate
-from connectors.kafka.environment import fix_mode
-from connectors.kafka.provision import Provisioner, desired
-from connectors.registry.client import ConfluentRegistry
-from connectors.registry.publish import codec_of, register
-from schemas.control import Environment
 from schemas.scalars import iso_of
+from streams.preparation import prepare
 from streams.replay.order import Order
 from streams.replay.result import WATCHED, Result
 from streams.runtime.clients import Cluster
@@ -113,36 +107,16 @@ class Conductor:
         return {**self.result.as_json(), "latency_ms": latency}, time.monotonic() - self._begun
 
     def _prepare(self) -> None:
-        order, settings = self._order, self._settings
-        address = {"bootstrap.servers": order.bootstrap_servers}
-        begun = time.monotonic()
-        made = Provisioner(address).apply(desired(order.environment, order.replication))
-        self._step("topics", f"{len(made)} topics made" if made else "all topics are there", begun)
-        begun = time.monotonic()
-        registry = ConfluentRegistry(order.registry_url)
-        self._step("schemas", f"{len(register(registry))} schemas are registered", begun)
-        codec = codec_of(registry)
-        now = time.time_ns() // 1000
-        fix_mode(
-            address,
-            codec,
-            Environment(event_time_us=now, name=order.environment, mode=settings.mode, author="quantumleap run"),
+        order = self._order
+        codec = prepare(
+            self._settings,
+            bootstrap_servers=order.bootstrap_servers,
+            registry_url=order.registry_url,
+            clickhouse_url=order.clickhouse_url,
+            author="quantumleap run",
+            step=self._step,
         )
-        begun = time.monotonic()
-        server = self._server()
-        steps = migrate(server)
-        server.close()
-        self._step("tables", f"{len(steps)} steps of migration" if steps else "ClickHouse is up to date", begun)
         self._readers = [Reader(self._cluster, codec, topic, order.environment, Start.BEGINNING) for topic in WATCHED]
-
-    def _server(self) -> ClickHouse:
-        settings = self._settings
-        return ClickHouse(
-            self._order.clickhouse_url,
-            database_of(self._order.environment),
-            user=settings.clickhouse_user,
-            password=settings.clickhouse_password.get_secret_value(),
-        )
 
     def _drive(self, sink: Child) -> dict[str, Any]:
         """Let the engine run to its end, starting it again where it ends itself; return its latencies."""
