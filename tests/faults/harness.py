@@ -17,6 +17,7 @@ import threading
 import time
 import uuid
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
@@ -66,6 +67,8 @@ class Harness:
     workers: dict[str, Worker] = field(default_factory=dict)
     ended: list[tuple[str, int]] = field(default_factory=list)
     """(slot, exit code) of workers that ended by themselves."""
+    times: dict[str, list[float]] = field(default_factory=dict)
+    """Seconds until all partitions flowed again, by what had been done."""
 
     def __post_init__(self) -> None:
         self.environment = f"f{uuid.uuid4().hex[:10]}"
@@ -139,11 +142,13 @@ class Harness:
         """SIGCONT."""
         self.workers[slot].process.send_signal(signal.SIGCONT)
 
-    def stop(self, slot: str, timeout_s: float = 30) -> int:
-        """SIGTERM; return the exit code. Raises TimeoutExpired."""
-        worker = self.workers.pop(slot)
+    def stop(self, slot: str, timeout_s: float = 30) -> None:
+        """SIGTERM, and an orderly end within the time."""
+        worker = self.workers[slot]
         worker.process.terminate()
-        return worker.process.wait(timeout_s)
+        code = worker.process.wait(timeout_s)
+        assert code == 0, f"{slot} ended with {code}:\n{self.tail(slot)}"
+        del self.workers[slot]
 
     def stop_itself_at(self, slot: str, stage: str, timeout_s: float = 20) -> None:
         """Let the worker stop itself inside a transaction, and wait until it has."""
@@ -178,6 +183,18 @@ class Harness:
         self._until(lambda: all(self.last_seen[partition] > since for partition in partitions), timeout_s, "no flow")
         return time.monotonic() - since
 
+    def note(self, what: str, seconds: float) -> None:
+        """Remember how long it took until records flowed again."""
+        self.times.setdefault(what, []).append(seconds)
+
+    def notes(self) -> list[str]:
+        """What was done, how often, and how long it took until all partitions flowed: median and longest."""
+        told = [f"  ended by themselves: {self.ended}"] if self.ended else []
+        for what, seconds in self.times.items():
+            middle = sorted(seconds)[len(seconds) // 2]
+            told.append(f"  {what}: {len(seconds)} times, flow after {middle:.2f} s, at most {max(seconds):.2f} s")
+        return told
+
     def drain(self, timeout_s: float = FLOW_S) -> None:
         """Stop paying, and wait until all is folded."""
         self._paying.clear()
@@ -211,8 +228,7 @@ class Harness:
         results = len(read_topic(self.cluster, f"{self.environment}.sums.results"))
         return results >= self.sent
 
-    def _until(self, true: "object", timeout_s: float, otherwise: str) -> None:
-        assert callable(true)
+    def _until(self, true: Callable[[], bool], timeout_s: float, otherwise: str) -> None:
         give_up = time.monotonic() + timeout_s
         while not true():
             if time.monotonic() > give_up:
