@@ -28,6 +28,7 @@ def _rows() -> tuple[Row, ...]:
     from connectors.reference.sessions import UnknownCalendar  # noqa: PLC0415
     from connectors.registry.errors import RegistryError, Unreachable  # noqa: PLC0415
     from streams.pnl.performance.returns import SeriesError  # noqa: PLC0415
+    from streams.replay.conductor import EngineFailed  # noqa: PLC0415
 
     return (
         (PortTaken, lambda e: _told(e, Exit.CONFIG)),
@@ -42,6 +43,7 @@ def _rows() -> tuple[Row, ...]:
         (FeedError, lambda e: Stop(str(e), next_step="mend the file; nothing was imported")),
         (SeriesError, lambda e: Stop(str(e), next_step="mend the file; nothing was computed of a part of it")),
         (UnknownCalendar, lambda e: Stop(str(e), next_step="correct the instrument's calendar", code=Exit.CONFIG)),
+        (EngineFailed, lambda e: Stop(str(e), next_step=f"read {e.log}; the same command goes on where it was")),
         (ModuleNotFoundError, _missing),
     )
 

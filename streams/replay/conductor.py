@@ -23,7 +23,8 @@ from streams.runtime.clients import Cluster
 from streams.runtime.reader import Reader, Start
 from streams.settings import Settings
 
-RESTARTS_MAX = 20
+RESTARTS_MAX = 5
+"""Ends in a row without a step in between; an engine that gets on may be ended as often as one likes."""
 SINK_WAIT_S = 60.0
 STOP_WAIT_S = 30.0
 LOOKS = 3
@@ -32,7 +33,14 @@ FAIL_STOPPED = 70
 
 
 class EngineFailed(RuntimeError):
-    """The engine's process ended again and again; its log says why."""
+    """The engine's process ended again and again without a step in between; `log` is what it said."""
+
+    def __init__(self, ended: int | None, log: Path):
+        said = log.read_text(errors="replace").strip().splitlines() if log.exists() else []
+        super().__init__(
+            f"the engine ended with {ended} {RESTARTS_MAX} times in a row: {said[-1] if said else 'silently'}"
+        )
+        self.log = log
 
 
 class Child:
@@ -85,6 +93,7 @@ class Conductor:
         self._cluster = Cluster(order.bootstrap_servers)
         self._begun = time.monotonic()
         self._restarts = 0
+        self._last_step = -1
         self._stopping = False
         self.result = Result()
         self._readers: list[Reader] = []
@@ -124,7 +133,7 @@ class Conductor:
         engine = self._engine()
         try:
             told = 0.0
-            while engine.ended is None or self._goes_on(engine.ended):
+            while engine.ended is None or self._goes_on(engine):
                 if engine.ended is not None:
                     engine.stop()
                     engine = self._engine()
@@ -148,13 +157,16 @@ class Conductor:
         assert isinstance(latency, dict)
         return latency
 
-    def _goes_on(self, code: int) -> bool:
+    def _goes_on(self, engine: Child) -> bool:
         """Whether an engine that ended is started again."""
-        if code == 0 or self._stopping or self._restarts >= RESTARTS_MAX:
+        steps = int(engine.news.get("steps", -1))
+        if steps > self._last_step:
+            self._last_step, self._restarts = steps, 0
+        if engine.ended == 0 or self._stopping or self._restarts >= RESTARTS_MAX:
             return False
         self._restarts += 1
-        how = "ended itself (fail-stop)" if code == FAIL_STOPPED else f"was ended ({code})"
-        self._say(f"! the engine {how}; starting it again, {self._restarts} of {RESTARTS_MAX}")
+        how = "ended itself (fail-stop)" if engine.ended == FAIL_STOPPED else f"was ended ({engine.ended})"
+        self._say(f"! the engine {how}; starting it again")
         return True
 
     def _engine(self) -> Child:
