@@ -149,10 +149,8 @@ class Conductor:
                 time.sleep(0.1)
         finally:
             engine.stop()
-        if engine.ended != 0:
-            raise EngineFailed(
-                f"the engine ended with {engine.ended} {self._restarts} times; see {self._log('engine')}"
-            )
+        if engine.ended != 0 and not self._stopping:
+            raise EngineFailed(engine.ended, self._log("engine"))
         latency = engine.news.get("latency_ms", {})
         assert isinstance(latency, dict)
         return latency
