@@ -103,14 +103,14 @@ class Conductor:
         """What came of the replay, and how many seconds it took. Ctrl-C ends it early, in order."""
         self._prepare()
         before = signal.signal(signal.SIGINT, self._interrupted)
-        sink = self._sink()
+        self._sink = self._new_sink()
         try:
-            latency = self._drive(sink)
+            latency = self._drive()
             self._read()
-            self._wait_for(sink)
+            self._wait_for_sink()
         finally:
             signal.signal(signal.SIGINT, before)
-            sink.stop()
+            self._sink.stop()
             for reader in self._readers:
                 reader.close()
         return {**self.result.as_json(), "latency_ms": latency}, time.monotonic() - self._begun
@@ -127,7 +127,7 @@ class Conductor:
         )
         self._readers = [Reader(self._cluster, codec, topic, order.environment, Start.BEGINNING) for topic in WATCHED]
 
-    def _drive(self, sink: Child) -> dict[str, Any]:
+    def _drive(self) -> dict[str, Any]:
         """Let the engine run to its end, starting it again where it ends itself; return its latencies."""
         begun = time.monotonic()
         engine = self._engine()
@@ -141,11 +141,12 @@ class Conductor:
                     engine.stop()
                     break
                 self._read()
+                self._keep_sink()
                 if engine.news and time.monotonic() - told >= 1:
                     if not told:
                         self._step("engine", "all rooms fold", begun)
                     told = time.monotonic()
-                    self._status(engine, sink)
+                    self._status(engine)
                 time.sleep(0.1)
         finally:
             engine.stop()
@@ -171,7 +172,14 @@ class Conductor:
         words = ["-m", "streams.replay.engine", str(self._folder / "order.json")]
         return Child("engine", words, self._log("engine"))
 
-    def _sink(self) -> Child:
+    def _keep_sink(self) -> None:
+        """A sink that ended goes on where ClickHouse is."""
+        if self._sink.ended is not None:
+            self._say(f"! the sink was ended ({self._sink.ended}); starting it again")
+            self._sink.stop()
+            self._sink = self._new_sink()
+
+    def _new_sink(self) -> Child:
         return Child("sink", ["-m", "streams.replay.sink", str(self._folder / "order.json")], self._log("sink"))
 
     def _log(self, name: str) -> Path:
@@ -186,7 +194,7 @@ class Conductor:
                     assert one.record is not None, one.unreadable
                     self.result.take(topic, one.record)
 
-    def _status(self, engine: Child, sink: Child) -> None:
+    def _status(self, engine: Child) -> None:
         """One line: where the replay is and what came of it so far."""
         found, seconds = self.result, time.monotonic() - self._begun
         drawdown = f"{float(found.max_drawdown):.1%}"
@@ -194,21 +202,20 @@ class Conductor:
             f"{iso_of(int(engine.news.get('time_us', 0)))[:10]}  {self._records / seconds:,.0f} records/s  "
             f"signals {found.accepted + sum(found.refused.values())}  orders {found.orders}  fills {found.fills}  "
             f"denied {sum(found.denied.values())}  equity {found.equity:,.0f}  drawdown {drawdown}  "
-            f"ClickHouse {sink.news.get('records', 0)} records"
+            f"ClickHouse {self._sink.news.get('records', 0)} records"
         )
-        if sink.ended is not None:
-            line += f"  ! the sink ended ({sink.ended})"
-        elif sink.news.get("away"):
-            line += f"  ! ClickHouse is away: {sink.news['away']}"
+        if self._sink.news.get("away"):
+            line += f"  ! ClickHouse is away: {self._sink.news['away']}"
         self._say(line)
 
-    def _wait_for(self, sink: Child) -> None:
+    def _wait_for_sink(self) -> None:
         """Wait until the sink has seen the end of every topic after the engine's end."""
         begun = time.monotonic()
-        since = int(sink.news.get("looks", 0))
-        while time.monotonic() - begun < SINK_WAIT_S and sink.ended is None:
-            if int(sink.news.get("looks", 0)) >= since + LOOKS and sink.news.get("caught_up"):
-                self._step("clickhouse", f"{sink.news['records']} new records are in ClickHouse", begun)
+        since = int(self._sink.news.get("looks", 0))
+        while time.monotonic() - begun < SINK_WAIT_S and self._sink.ended is None:
+            news = self._sink.news
+            if int(news.get("looks", 0)) >= since + LOOKS and news.get("caught_up"):
+                self._step("clickhouse", f"{news['records']} new records are in ClickHouse", begun)
                 return
             time.sleep(0.1)
         self._say(f"! ClickHouse has not taken in everything yet; see {self._log('sink')}")
