@@ -14,11 +14,12 @@ from typing import NamedTuple
 from connectors.clickhouse.client import UNREADABLE_ROWS, ClickHouse
 from connectors.clickhouse.migrate import POSITIONS
 from connectors.clickhouse.rows import (
-    EVENTS_OPENING,
     HEADER_BYTES,
     MAGIC,
     Layout,
+    binary,
     container,
+    event_place,
     headers_map,
     number,
     place,
@@ -160,34 +161,38 @@ class Contents:
             self._add(at, records[at], layouts)
 
     def _add(self, at: Place, records: Sequence[Taken], layouts: Mapping[int, Layout | str]) -> None:
-        middle = place(at.topic, at.partition)
+        middle, topic, partition = place(at.topic, at.partition), binary(at.topic.encode()), at.partition
         events, inserts = self._events, self.inserts
-        for taken in records:
-            headers, value = taken.headers, taken.value
-            event_id = _event_id(headers) or f"{at.topic}/{at.partition}/{taken.offset}".encode()
-            lay = text(event_id) + middle + number(taken.offset) + written(taken.written_ms)
+        for offset, written_ms, key, value, headers in records:
+            event_id = _event_id(headers) or f"{at.topic}/{partition}/{offset}".encode()
             name = b""
-            layout = layouts.get(_schema_id(value), "")
+            schema_id = _schema_id(value)
+            layout = layouts.get(schema_id, "")
             if isinstance(layout, str):
                 self.problems[len(events)] = layout or _unreadable(value)
             else:
                 name = layout.record.encode()
                 if layout.topic == at.topic:
-                    key = layout.table, _schema_id(value)
-                    insert = inserts.get(key)
+                    insert = inserts.get((layout.table, schema_id))
                     if insert is None:
-                        insert = inserts[key] = Insert(layout.table, layout.opening, [], [])
+                        insert = inserts[layout.table, schema_id] = Insert(layout.table, layout.opening, [], [])
+                    lay = text(event_id) + middle + number(offset) + written(written_ms)
                     insert.rows.append(lay + value[HEADER_BYTES:])
                     insert.sources.append(len(events))
-            events.append((lay + text(name) + text(taken.key) + headers_map(headers), text(value)))
+            front = event_place(event_id, topic, partition, offset, written_ms)
+            events.append((front + binary(name) + binary(key) + headers_map(headers), binary(value)))
 
-    def events(self) -> list[bytes]:
+    def events(self) -> bytes:
         """The raw rows, each with its problem as known by now."""
-        problems = self.problems
-        return [
-            opening + text(problems[i].encode() if i in problems else b"") + value
-            for i, (opening, value) in enumerate(self._events)
-        ]
+        problems, fine = self.problems, binary(b"")
+        pieces: list[bytes] = []
+        for i, (front, value) in enumerate(self._events):
+            pieces += (front, binary(problems[i].encode()) if i in problems else fine, value)
+        return b"".join(pieces)
+
+    def __len__(self) -> int:
+        """How many records."""
+        return len(self._events)
 
 
 def write(server: ClickHouse, contents: Contents, token: str) -> int:
@@ -201,17 +206,16 @@ def write(server: ClickHouse, contents: Contents, token: str) -> int:
         for index, why in bad.items():
             contents.problems[insert.sources[index]] = why
         count += len(insert.rows) - len(bad)
-    events = contents.events()
-    server.insert_avro(EVENTS, container(EVENTS_OPENING, events), f"{token}/{EVENTS}")
-    return count + len(events)
+    server.insert_rows(EVENTS, "RowBinary", contents.events(), f"{token}/{EVENTS}")
+    return count + len(contents)
 
 
 def _insert(server: ClickHouse, insert: Insert, token: str, low: int, high: int) -> dict[int, str]:
     """Insert rows low to high, halving where some are unreadable; return those, with ClickHouse's words."""
     whole = low == 0 and high == len(insert.rows)
     try:
-        rows = container(insert.opening, insert.rows[low:high])
-        server.insert_avro(insert.table, rows, token if whole else f"{token}/{low}-{high}")
+        rows = container(insert.opening, insert.rows if whole else insert.rows[low:high])
+        server.insert_rows(insert.table, "Avro", rows, token if whole else f"{token}/{low}-{high}")
     except Refused as error:
         if not blames_rows(error):
             raise

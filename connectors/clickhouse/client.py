@@ -58,18 +58,17 @@ class ClickHouse:
         result = self._tried(lambda client: client.query(sql, parameters=dict(parameters or {})))
         return list(result.column_names), [tuple(row) for row in result.result_rows]
 
-    def insert_avro(self, table: str, container: bytes, token: str) -> None:
-        """Insert the rows of an Avro container. The same token again inserts nothing."""
+    def insert_rows(self, table: str, form: str, body: bytes, token: str) -> None:
+        """Insert the rows of a body in one of ClickHouse's formats. The same token again inserts nothing."""
         settings = {
             "insert_deduplication_token": token,
             "insert_deduplicate": 1,
             "async_insert": 0,
             "input_format_avro_allow_missing_fields": 1,
-            "input_format_parallel_parsing": 0,
         }
         self._tried(
             lambda client: client.raw_insert(
-                f"`{self.database}`.`{table}`", insert_block=container, fmt="Avro", settings=settings
+                f"`{self.database}`.`{table}`", insert_block=body, fmt=form, settings=settings
             )
         )
 

@@ -3,10 +3,12 @@
 A value in Kafka is five bytes of header and an Avro body, and the encoding of an Avro record is that of its fields, one
 after the other. So the row of a record is the encoding of where it lay, followed by the body as it is, under a schema
 with those fields in front and each field under its column's name. Every row is an Avro block of its own: a body that is
-not what its header says spoils one row, never its neighbours.
+not what its header says spoils one row, never its neighbours. The raw events, which nothing can spoil, are RowBinary:
+ClickHouse reads it faster.
 """
 
 import json
+import struct
 from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -25,14 +27,6 @@ _PLACE: list[dict[str, Any]] = [
     {"name": "partition", "type": "int"},
     {"name": "offset", "type": "long"},
     {"name": "written_at", "type": {"type": "long", "logicalType": "timestamp-millis"}},
-]
-_EVENT = [
-    *_PLACE,
-    {"name": "record", "type": "string"},
-    {"name": "key", "type": "bytes"},
-    {"name": "headers", "type": {"type": "map", "values": "bytes"}},
-    {"name": "problem", "type": "string"},
-    {"name": "value", "type": "bytes"},
 ]
 _TIMES = frozenset({"timestamp-micros"})
 _RECORDS: dict[str, type[Record]] = {record.__name__: record for topic in TOPICS for record in topic.records}
@@ -161,9 +155,6 @@ def _opening(schema: dict[str, Any]) -> bytes:
     )
 
 
-EVENTS_OPENING = _opening({"type": "record", "name": "Row", "fields": _EVENT})
-
-
 def container(opening: bytes, rows: Iterable[bytes]) -> bytes:
     """An Avro container of these rows, each in a block of its own."""
     one = number(1)
@@ -173,14 +164,39 @@ def container(opening: bytes, rows: Iterable[bytes]) -> bytes:
     return b"".join(pieces)
 
 
-def headers_map(headers: Iterable[tuple[str, bytes | None]] | None) -> bytes:
-    """Avro's map of the headers; of a name that comes twice, ClickHouse keeps both."""
+def event_place(event_id: bytes, topic: bytes, partition: int, offset: int, written_ms: int) -> bytes:
+    """The columns that every table has, in RowBinary. `topic` is encoded already."""
+    return b"".join((binary(event_id), topic, _PLACE_BINARY.pack(partition, offset, written_ms)))
+
+
+_PLACE_BINARY = struct.Struct("<iqq")
+
+
+def binary(value: bytes) -> bytes:
+    """RowBinary's string: its length, seven bits a byte, lowest first, and its bytes."""
+    size = len(value)
+    if size < 0x80:
+        return _SMALL[size] + value
+    return _length(size) + value
+
+
+@lru_cache(4096)
+def _length(size: int) -> bytes:
+    out = bytearray()
+    while size > 0x7F:
+        out.append((size & 0x7F) | 0x80)
+        size >>= 7
+    out.append(size)
+    return bytes(out)
+
+
+def headers_map(headers: list[tuple[str, bytes | None]] | None) -> bytes:
+    """RowBinary's map of the headers; of a name that comes twice, both are kept."""
     if not headers:
         return b"\x00"
-    entries = [_name(name) + text(value or b"") for name, value in headers]
-    return number(len(entries)) + b"".join(entries) + b"\x00"
+    return _length(len(headers)) + b"".join([_name(name) + binary(value or b"") for name, value in headers])
 
 
 @lru_cache(256)
 def _name(name: str) -> bytes:
-    return text(name.encode())
+    return binary(name.encode())

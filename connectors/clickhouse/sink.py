@@ -2,35 +2,34 @@
 
 A plain consumer, never an agent: ClickHouse slow or down makes lag grow and touches nothing else. Where to go on is
 asked of ClickHouse, not of Kafka: the positions there are behind the rows that are there. Kafka's committed offsets
-follow, after the rows are acknowledged, so that everyone can see the lag. Several sinks share the partitions as one
-group. A sink that slept through the loss of its partitions may write rows that its successor writes too, with other
-bounds; they are the same records by id, and every table keeps one of each.
+follow, after the rows are acknowledged, so that everyone can see the lag. While one chunk is written, the next one is
+read. Several sinks share the partitions as one group. A sink that slept through the loss of its partitions may write
+rows that its successor writes too, with other bounds; they are the same records by id, and every table keeps one of
+each.
 """
 
 import threading
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 
-from connectors.clickhouse.chunks import Bounds, Contents, Ledger, Place, Range, Taken, schema_ids, write
+from connectors.clickhouse.chunks import Bounds, Ledger, Place, Range, Taken
 from connectors.clickhouse.client import ClickHouse
-from connectors.clickhouse.rows import Layout, NotOurs, layout
-from connectors.errors import ConnectorError, Unavailable
-from connectors.registry.errors import UnknownSchema, Unreachable
+from connectors.clickhouse.writer import Abandoned, Flight, Progress, SchemaText, Writer
 from schemas.topics import TOPICS, Topic
 
 _log = structlog.get_logger(__name__)
 
-SchemaText = Callable[[int], str]
-"""Text of the schema with this id, as a registry's `schema`.
-
-Raises UnknownSchema or LookupError where there is none, Unreachable where it can be asked again.
-"""
+READ_BACK_S = 30.0
+"""How long an unfinished chunk may take to be read again before it is tried anew."""
+STEP_S = 0.05
+"""How long the sink looks away from Kafka at most."""
 
 
 class TopicRecreated(RuntimeError):
@@ -53,24 +52,6 @@ class Policy:
     retry_max_s: float = 5.0
 
 
-@dataclass(slots=True)
-class Progress:
-    """What the sink has done since it began, for metrics and for people.
-
-    records, rows, chunks: written
-    problems: records without a row in the table of their type
-    failures: times that ClickHouse or the registry was away; `last_failure` says how
-    """
-
-    records: int = 0
-    rows: int = 0
-    chunks: int = 0
-    problems: int = 0
-    recovered: int = 0
-    failures: int = 0
-    last_failure: str = ""
-
-
 _PASSING = frozenset(
     {
         KafkaError.UNKNOWN_TOPIC_OR_PART,
@@ -84,8 +65,8 @@ _PASSING = frozenset(
 """Errors of Kafka after which librdkafka goes on by itself."""
 
 
-class _Abandoned(Exception):
-    """The partitions changed, or the sink is to stop, while a chunk waited for ClickHouse."""
+class _Moved(Exception):
+    """The partitions changed while something waited."""
 
 
 @dataclass(slots=True)
@@ -98,15 +79,19 @@ class _Buffer:
     def add(self, at: Place, taken: Taken) -> None:
         if not self.count:
             self.since_s = time.monotonic()
-        self.records.setdefault(at, []).append(taken)
+        found = self.records.get(at)
+        if found is None:
+            found = self.records[at] = []
+        found.append(taken)
         self.count += 1
         self.size += len(taken.value)
 
+    def is_full(self, policy: Policy) -> bool:
+        return self.count >= policy.records_max or self.size >= policy.bytes_max
+
     def is_due(self, policy: Policy) -> bool:
-        if not self.count:
-            return False
-        aged = time.monotonic() - self.since_s >= policy.age_max_s
-        return aged or self.count >= policy.records_max or self.size >= policy.bytes_max
+        aged = self.count > 0 and time.monotonic() - self.since_s >= policy.age_max_s
+        return aged or self.is_full(policy)
 
 
 class Sink:
@@ -141,14 +126,19 @@ class Sink:
             "queued.max.messages.kbytes": 32_768,
             "topic.metadata.refresh.interval.ms": 5_000,
         }
-        if member is not None:
-            self._config["group.instance.id"] = f"{environment}.sinks.{member}"
-        self._server = server
-        self._schema_text = schema_text
+        self._member = {} if member is None else {"group.instance.id": f"{environment}.sinks.{member}"}
         self._policy = policy or Policy()
-        self._layouts: dict[int, Layout | str] = {}
         self._ledger = Ledger(server, uuid.uuid4().hex)
+        self._writer = Writer(
+            server,
+            self._ledger,
+            schema_text,
+            self.progress,
+            retry_s=self._policy.retry_s,
+            retry_max_s=self._policy.retry_max_s,
+        )
         self._buffer = _Buffer()
+        self._flight: Flight | None = None
         self._stop = threading.Event()
         self._given: list[TopicPartition] | None = None
         self._owned: set[Place] = set()
@@ -167,34 +157,51 @@ class Sink:
     @property
     def caught_up(self) -> bool:
         """Whether all that its partitions hold is written. False while it owns none."""
-        return bool(self._owned) and self._ends >= self._owned and not self._buffer.count
+        owned, ends = self._owned, self._ends
+        return bool(owned) and ends >= owned and not self._buffer.count and self._flight is None
 
     def run(self) -> Progress:
         """Write until `stop`. Raises TopicRecreated, and KafkaException when Kafka itself fails for good."""
-        consumer = Consumer(self._config)
+        consumer: Any = Consumer(self._config | self._member)
         try:
             consumer.subscribe(list(self._names), on_assign=self._assigned, on_revoke=self._revoked)
             while not self._stop.is_set():
                 self._turn(consumer)
-            if self._buffer.count:
-                self._flush(consumer)
-        except _Abandoned:
-            _log.warning("sink stopped before ClickHouse answered; the next one goes on there")
+            self._finish(consumer)
         finally:
+            if self._flight is not None:
+                self._flight.abandon.set()
+            self._writer.close()
             consumer.close()
-            self._server.close()
         return self.progress
 
     def _turn(self, consumer: Any) -> None:
-        try:
-            if self._given is not None:
+        """One look at Kafka, and at the chunk on its way."""
+        if self._given is not None:
+            try:
                 self._settle(consumer)
-            for message in consumer.consume(2_000, 0.05):
+            except _Moved:
+                return
+        if self._flight is not None and self._flight.done.done():
+            self._land(consumer)
+        if self._flight is None and self._buffer.is_due(self._policy):
+            self._flight, self._buffer = self._writer.start(self._buffer.records), _Buffer()
+        if self._buffer.is_full(self._policy):
+            self._look(consumer, hold=True)
+        else:
+            for message in consumer.consume(2_000, STEP_S):
                 self._take(message)
-            if self._buffer.is_due(self._policy):
-                self._flush(consumer)
-        except _Abandoned:
-            self._buffer = _Buffer()
+
+    def _look(self, consumer: Any, *, hold: bool = False) -> None:
+        """Answer Kafka for a moment, and with `hold` take no records."""
+        assigned = consumer.assignment() if hold else []
+        consumer.pause(assigned)
+        generation = self._generation
+        message = consumer.poll(STEP_S)
+        if message is not None:
+            self._take(message)
+        if generation == self._generation:
+            consumer.resume(assigned)
 
     def _take(self, message: Any) -> None:
         error = message.error()
@@ -205,7 +212,7 @@ class Sink:
         elif error.code() == KafkaError._PARTITION_EOF:
             self._ends.add(self._place(message))
         elif error.code() in _PASSING:
-            self._failed(str(error))
+            self.progress.failed(str(error))
         else:
             raise KafkaException(error)
 
@@ -214,28 +221,57 @@ class Sink:
 
     def _assigned(self, consumer: Any, partitions: list[TopicPartition]) -> None:
         """Own them, but read nothing before ClickHouse has said where to go on."""
-        self._generation += 1
-        self._buffer = _Buffer()
+        self._let_go()
         self._given = partitions
-        self._owned = set()
         consumer.assign([])
 
     def _revoked(self, consumer: Any, partitions: list[TopicPartition]) -> None:
         """What was taken and not written is for the next owner."""
+        self._let_go()
+        consumer.unassign()
+
+    def _let_go(self) -> None:
         self._generation += 1
         self._buffer = _Buffer()
         self._given = None
         self._owned = set()
-        consumer.unassign()
+        if self._flight is not None:
+            self._flight.abandon.set()
+
+    def _land(self, consumer: Any) -> None:
+        """Take note of a chunk that ended. Raises what it failed of."""
+        flight = self._flight
+        assert flight is not None, "no chunk is on its way"
+        self._flight = None
+        try:
+            flight.done.result()
+        except Abandoned:
+            _log.info("a chunk was left to the next owner of its partitions")
+            return
+        if not flight.abandon.is_set():
+            self._commit(consumer, flight.ranges)
+
+    def _finish(self, consumer: Any) -> None:
+        """Write what was taken before the sink stops, unless ClickHouse is away."""
+        while self._flight is not None or self._buffer.count:
+            if self._flight is None:
+                self._flight, self._buffer = self._writer.start(self._buffer.records), _Buffer()
+            failures = self.progress.failures
+            while not self._flight.done.done():
+                self._look(consumer, hold=True)
+                if self.progress.failures > failures:
+                    self._flight.abandon.set()
+            self._land(consumer)
 
     def _settle(self, consumer: Any) -> None:
-        """Finish what others left unfinished in our partitions, then go on behind the last row of each."""
-        given = self._given or []
-        places = {Place(self._names[at.topic], at.partition): at for at in given}
-        unfinished = self._patiently(consumer, lambda: self._ledger.unfinished(places))
-        for bounds in unfinished:
+        """Finish what was left unfinished in our partitions, then go on behind the last row of each."""
+        while self._flight is not None:
+            self._wait(consumer, self._flight.done)
+            self._land(consumer)
+        places = {Place(self._names[at.topic], at.partition): at for at in self._given or []}
+        for bounds in self._wait(consumer, self._writer.ask(lambda: self._ledger.unfinished(places))):
             self._recover(consumer, bounds)
-        positions = self._patiently(consumer, self._ledger.positions)
+        positions = self._wait(consumer, self._writer.ask(self._ledger.positions))
         starts = []
         for at, partition in places.items():
             last = positions.get(at)
@@ -245,8 +281,21 @@ class Sink:
         self._given = None
         self._ends, self._owned = set(), set(places)
 
+    def _wait(self, consumer: Any, future: Future[Any]) -> Any:
+        """The future's answer; None for a chunk that was abandoned. Raises _Moved when the partitions change."""
+        generation = self._generation
+        while not future.done():
+            self._look(consumer)
+            if self._generation != generation or self._stop.is_set():
+                raise _Moved
+        return None if isinstance(future.exception(), Abandoned) else future.result()
+
     def _checked(self, consumer: Any, partition: TopicPartition, offset: int) -> int:
-        low, high = self._patiently(consumer, lambda: consumer.get_watermark_offsets(partition, timeout=5.0))
+        try:
+            low, high = consumer.get_watermark_offsets(partition, timeout=5.0)
+        except KafkaException as error:
+            self.progress.failed(str(error))
+            raise _Moved from error
         if high < offset:
             raise TopicRecreated(
                 f"{partition.topic} [{partition.partition}] ends at {high}, but ClickHouse has its rows up to "
@@ -256,71 +305,46 @@ class Sink:
             _log.warning("records are gone before they were written", topic=partition.topic, first=low, wanted=offset)
         return max(int(low), offset)
 
-    def _flush(self, consumer: Any) -> None:
-        records = self._buffer.records
-        ranges = {at: Range(taken[0].offset, taken[-1].offset) for at, taken in records.items()}
-        bounds = self._patiently(consumer, lambda: self._ledger.begun(ranges))
-        self._write(consumer, bounds, records)
-        self._buffer = _Buffer()
-        self._commit(consumer, ranges)
-
-    def _write(self, consumer: Any, bounds: Bounds, records: dict[Place, list[Taken]]) -> None:
-        self._patiently(consumer, lambda: self._learn(schema_ids(records)))
-        contents = Contents(records, self._layouts)
-        rows = self._patiently(consumer, lambda: write(self._server, contents, bounds.token))
-        self._patiently(consumer, lambda: self._ledger.finished(bounds))
-        done = self.progress
-        done.chunks += 1
-        done.rows += rows
-        done.records += sum(map(len, records.values()))
-        done.problems += len(contents.problems)
-
     def _recover(self, consumer: Any, bounds: Bounds) -> None:
         """Write a chunk again that somebody began: the same records, the same tokens."""
-        records = self._patiently(consumer, lambda: self._read(bounds))
+        records = self._read_back(bounds)
+        if records is None:
+            raise _Moved
         if records:
-            self._write(consumer, bounds, records)
-            self.progress.recovered += 1
+            self._flight = self._writer.resume(bounds, records)
+            self._wait(consumer, self._flight.done)
+            self._land(consumer)
 
-    def _read(self, bounds: Bounds) -> dict[Place, list[Taken]]:
-        """The records between the bounds, from a consumer of their own; fewer where retention took some."""
-        own = {"group.id": f"{self._config['group.id']}.recovery"}
-        shared = {name: value for name, value in self._config.items() if name != "group.instance.id"}
-        reader: Any = Consumer(shared | own)
+    def _read_back(self, bounds: Bounds) -> dict[Place, list[Taken]] | None:
+        """The records between the bounds, fewer where retention took some; None where Kafka did not give them now."""
+        reader: Any = Consumer(self._config | {"group.id": f"{self._config['group.id']}.recovery"})
+        ranges = {at: offsets for at, offsets in bounds.ranges.items() if at.topic in self._full}
         records: dict[Place, list[Taken]] = {}
+        missing = set(ranges)
+        until_s = time.monotonic() + READ_BACK_S
         try:
-            ranges = {at: offsets for at, offsets in bounds.ranges.items() if at.topic in self._full}
             reader.assign([TopicPartition(self._full[at.topic], at.partition, r.first) for at, r in ranges.items()])
-            open_places = set(ranges)
-            until_s = time.monotonic() + 30
-            while open_places:
-                if time.monotonic() > until_s:
-                    raise Unavailable("Kafka did not give back the records of an unfinished chunk within 30 s")
+            while missing:
                 for message in reader.consume(2_000, 0.2):
-                    at = self._place(message)
                     error = message.error()
                     if error is not None and error.code() != KafkaError._PARTITION_EOF:
-                        raise Unavailable(f"Kafka could not give back an unfinished chunk: {error}; it is tried again")
+                        self.progress.failed(
+                            f"Kafka could not give back an unfinished chunk: {error}; it is tried again"
+                        )
+                        return None
+                    at = self._place(message)
                     if error is None and message.offset() <= ranges[at].last:
                         records.setdefault(at, []).append(_taken(message))
                     if error is not None or message.offset() >= ranges[at].last:
-                        open_places.discard(at)
+                        missing.discard(at)
+                if time.monotonic() > until_s or self._stop.is_set():
+                    self.progress.failed("Kafka did not give back an unfinished chunk in time; it is tried again")
+                    return None
         finally:
             reader.close()
         return records
 
-    def _learn(self, ids: set[int]) -> None:
-        for schema_id in ids - self._layouts.keys():
-            if schema_id < 0:
-                continue
-            try:
-                self._layouts[schema_id] = layout(self._schema_text(schema_id))
-            except (LookupError, UnknownSchema):
-                self._layouts[schema_id] = f"the registry has no schema with id {schema_id}"
-            except NotOurs as error:
-                self._layouts[schema_id] = f"schema {schema_id}: {error}"
-
-    def _commit(self, consumer: Any, ranges: dict[Place, Range]) -> None:
+    def _commit(self, consumer: Any, ranges: Mapping[Place, Range]) -> None:
         offsets = [TopicPartition(self._full[at.topic], at.partition, r.last + 1) for at, r in ranges.items()]
         try:
             consumer.commit(offsets=offsets, asynchronous=False)
@@ -328,38 +352,11 @@ class Sink:
             # The rows are in and ClickHouse knows it; a commit that a rebalance refused only delays what is shown.
             _log.info("offsets were not committed", why=str(error))
 
-    def _patiently(self, consumer: Any, act: Callable[[], Any]) -> Any:
-        """Act until it succeeds, staying in the group meanwhile. Raises _Abandoned when the partitions change."""
-        generation, wait_s = self._generation, self._policy.retry_s
-        while True:
-            try:
-                return act()
-            except (ConnectorError, KafkaException, Unreachable, OSError) as error:
-                self._failed(str(error))
-            self._idle(consumer, wait_s, generation)
-            wait_s = min(wait_s * 2, self._policy.retry_max_s)
-
-    def _idle(self, consumer: Any, wait_s: float, generation: int) -> None:
-        """Wait, answering Kafka but taking nothing."""
-        assigned = consumer.assignment()
-        consumer.pause(assigned)
-        until_s = time.monotonic() + wait_s
-        while time.monotonic() < until_s:
-            message = consumer.poll(0.05)
-            if message is not None:
-                assert message.error() is not None, "a paused partition gave a record"
-                self._take(message)
-            if self._generation != generation or self._stop.is_set():
-                raise _Abandoned
-        consumer.resume(assigned)
-
-    def _failed(self, why: str) -> None:
-        self.progress.failures += 1
-        self.progress.last_failure = why
-        _log.warning("sink waits", why=why)
-
 
 def _taken(message: Any) -> Taken:
     return Taken(
         message.offset(), message.timestamp()[1], message.key() or b"", message.value() or b"", message.headers()
     )
+
+
+__all__ = ["Policy", "Progress", "SchemaText", "Sink", "TopicRecreated"]

@@ -153,7 +153,7 @@ def crashing(act):
         return answer
     return wrapped
 
-server.insert_avro = crashing(server.insert_avro)
+server.insert_rows = crashing(server.insert_rows)
 server.command = crashing(server.command)
 print("begins", flush=True)
 options = {"topics": TOPICS, "policy": SMALL, "member": "s0", "session_ms": 6000}
