@@ -20,7 +20,7 @@ from streams.accounts.risk.states import state_of
 from streams.accounts.snapshot import say_snapshot
 from streams.accounts.stops import rearm_all
 from streams.accounts.turn import Turn
-from streams.accounts.valuation import conversion
+from streams.accounts.valuation import BOUND, conversion
 
 REQUESTS_MAX = 1024
 """Request ids remembered; older ones repeated would be folded again, and are refused by what they say."""
@@ -70,8 +70,8 @@ def move_cash(turn: Turn, movement: CashMovement) -> None:
     profile = turn.account.profile
     if movement.movement_id in profile.movements:
         return
-    if not movement.amount.is_finite():
-        turn.say_risk(RiskEventKind.INPUT_REFUSED, "AMOUNT_NOT_A_NUMBER", value=movement.movement_id)
+    if not movement.amount.is_finite() or abs(movement.amount) >= BOUND:
+        turn.say_risk(RiskEventKind.INPUT_REFUSED, "AMOUNT_OUT_OF_RANGE", value=movement.movement_id)
         return
     turn.change(profile=replace(profile, movements={**profile.movements, movement.movement_id: turn.at_us}))
     turn.move_cash(movement.currency, movement.amount)

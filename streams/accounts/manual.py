@@ -22,6 +22,9 @@ ZERO = Decimal(0)
 MANUAL = "MANUAL"
 """Owner of orders that a person placed."""
 
+CLOSE = "CLOSE"
+"""Purpose of an order by which a person closes a position."""
+
 
 def manual(turn: Turn, asked: ManualOrder) -> None:
     """Carry out what a person asks, as far as risk lets it. The same request twice is one."""
@@ -100,7 +103,7 @@ def _close(turn: Turn, asked: ManualOrder) -> None:
         valid_until_us=asked.valid_until_us,
         reduce_only=True,
         strategy_id=holding.last_strategy,
-        purpose=MANUAL,
+        purpose=CLOSE,
     )
     send_if_approved(turn, View(turn.account, turn.shared, proposal, turn.now_us), [])
 

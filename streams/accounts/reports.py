@@ -21,7 +21,7 @@ from streams.accounts.risk.latches import note_execution, note_outcome
 from streams.accounts.snapshot import say_snapshot
 from streams.accounts.stops import arm, on_order_ended
 from streams.accounts.turn import Turn
-from streams.accounts.valuation import terms_of
+from streams.accounts.valuation import BOUND, terms_of
 
 ZERO = Decimal(0)
 
@@ -92,9 +92,13 @@ def _foldable(turn: Turn, said: ExecutionReport) -> bool:
     """Whether the numbers are numbers, and the contract can have such a price."""
     numbers = (said.order_quantity, said.last_quantity, said.cumulative_quantity, said.last_price, said.fee,
                said.limit_price, said.stop_price)  # fmt: skip
-    if not all(number is None or number.is_finite() for number in numbers):
+    if not all(number is None or (number.is_finite() and abs(number) < BOUND) for number in numbers):
         return False
     instrument = turn.instrument(said.instrument_id)
+    if instrument is not None and said.last_price is not None:
+        linear = abs(said.last_quantity * said.last_price * instrument.multiplier)
+        if linear >= BOUND or abs(said.last_quantity * instrument.multiplier) >= BOUND:
+            return False
     inverse = instrument is not None and instrument.contract is ContractKind.INVERSE
     return not (inverse and said.last_quantity and said.last_price is not None and said.last_price <= 0)
 

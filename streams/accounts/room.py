@@ -19,6 +19,7 @@ from streams.accounts.account import Account, Condition, Flow, Holding, Profile,
 from streams.accounts.orders.order import Order
 from streams.accounts.risk.portfolio import History
 from streams.accounts.shared import KnownMark, Shared, Standing, Switch, Time, fold, pairs_of
+from streams.accounts.snapshot import FOLD_VERSION
 from streams.accounts.turn import Turn
 from streams.runtime.room import EVERYONE, Outcome, Room
 
@@ -43,7 +44,7 @@ class Accounts(Room[Account, Shared]):
         **dict(PARTS), "position": Holding, "order": Order, "history": History,
     }  # fmt: skip
     shared_type: ClassVar[type[Part]] = Shared
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = FOLD_VERSION
 
     def begin(self, key: str) -> Account:
         return Account(profile=Profile(account_id=key))

@@ -2,11 +2,14 @@
 
 from collections.abc import Mapping
 from decimal import Decimal
+from hashlib import blake2b
 from typing import Any, NamedTuple
 
+from msgspec import msgpack
 from msgspec.structs import replace
 
 from schemas.control import MarginRegime, Mode, Scope
+from schemas.position import AccountSnapshot
 from schemas.risk import Exposure, Limit, LimitUse, RiskSnapshot, ScenarioResult
 from schemas.scalars import DAY_US, SECOND_US, rounded
 from streams.accounts.risk.bounds import Bounds, compiled
@@ -19,6 +22,9 @@ from streams.accounts.turn import Turn
 from streams.accounts.valuation import conversion, in_base
 
 ZERO = Decimal(0)
+
+FOLD_VERSION = 1
+"""Rises when the same inputs no longer give the same outputs or states."""
 
 ANALYSIS_US = SECOND_US
 REPLAY_ANALYSIS_US = 30 * DAY_US
@@ -69,6 +75,24 @@ def say_snapshot(turn: Turn, analysed: bool = False) -> None:
             currency=profile.base_currency,
             net_deposits=totals.deposits,
             **extra,
+        )
+    )
+
+
+def say_account(turn: Turn) -> None:
+    """Tell the whole account, so that a replay need not start at the beginning. Once a day, before the day begins."""
+    account = turn.account
+    state = msgpack.encode(account)
+    turn.say(
+        AccountSnapshot(
+            event_time_us=turn.at_us,
+            account_id=account.profile.account_id,
+            state=state,
+            state_hash=blake2b(state, digest_size=16).hexdigest(),
+            fold_version=FOLD_VERSION,
+            trading_state=state_of(account, turn.shared).state,
+            equity=account.totals.equity,
+            taken_at_us=turn.now_us,
         )
     )
 

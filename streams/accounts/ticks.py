@@ -4,7 +4,7 @@ from decimal import Decimal
 
 from msgspec.structs import replace
 
-from schemas.control import TradingState
+from schemas.control import Mode, TradingState
 from schemas.market import MarkBatch
 from schemas.order import OrderStatus, QueryOrder
 from schemas.reference import Instrument
@@ -17,7 +17,7 @@ from streams.accounts.losses import watch_losses
 from streams.accounts.orders.order import Order
 from streams.accounts.risk.portfolio import History, with_close
 from streams.accounts.shared import WINDOW_US
-from streams.accounts.snapshot import say_snapshot
+from streams.accounts.snapshot import say_account, say_snapshot
 from streams.accounts.turn import Turn
 from streams.accounts.wishes import order_id
 
@@ -118,6 +118,8 @@ def roll(turn: Turn) -> None:
     now_us = turn.now_us
     day = now_us // DAY_US
     if day != totals.day:
+        if totals.day and turn.account.profile.mode is not Mode.REPLAY:
+            say_account(turn)
         totals = replace(totals, day=day, day_equity=totals.equity)
         turn.change(totals=totals)
         _release_day(turn)

@@ -18,6 +18,9 @@ from streams.accounts.shared import Shared
 ZERO = Decimal(0)
 ONE = Decimal(1)
 
+BOUND = Decimal(10) ** 24
+"""No amount or quantity is this large: sums of such would leave the wire's range, so what reaches it is refused."""
+
 
 def terms_of(instrument: Instrument) -> Terms:
     """What the ledger needs to know of an instrument."""
@@ -86,6 +89,8 @@ def marked(holding: Holding, instrument: Instrument, mark: Decimal | None, at_us
     held = holding.net.quantity
     unit = value(kind, mark, ONE, multiplier)
     notional = held * unit
+    if abs(notional) >= BOUND:
+        return replace(holding, mark=None, mark_us=at_us, value=ZERO, notional=ZERO, worst=ZERO, currency=currency)
     if pays_difference(instrument.instrument_class, kind):
         worth = unrealised(holding.net, Terms(kind, multiplier), mark)
     else:

@@ -21,6 +21,9 @@ from streams.accounts.risk.bounds import Bounds
 ZERO = Decimal(0)
 ONE = Decimal(1)
 
+UNITS_MAX = Decimal(10) ** 18
+"""More units than anybody trades; a price near zero asks for more."""
+
 
 class Money(NamedTuple):
     """What sizing knows of the account and the market.
@@ -187,7 +190,7 @@ def _clip(quantity: Decimal, instrument: Instrument, money: Money, bounds: Bound
     """The quantity inside what one position may be, by value and by units."""
     assert money.equity is not None, "sizing without equity is refused before"
     unit = _unit_value(instrument, money)
-    caps = [quantity]
+    caps = [quantity, UNITS_MAX]
     units = bounds.value("position_quantity_max")
     if units is not None:
         caps.append(units)

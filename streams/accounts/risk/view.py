@@ -19,14 +19,14 @@ from streams.accounts.valuation import conversion, in_base
 ZERO = Decimal(0)
 ONE = Decimal(1)
 
-EMERGENCY = frozenset({"STOP", "FLATTEN"})
-"""Purposes of orders that only ever close, and that risk itself sends."""
+EMERGENCY = frozenset({"STOP", "FLATTEN", "CLOSE"})
+"""Purposes of orders that only ever close: those that risk itself sends, and a person's order to close."""
 
 
 class Proposal(NamedTuple):
     """An order as it would go out.
 
-    purpose: WISH, MANUAL, STOP or FLATTEN
+    purpose: WISH, MANUAL, CLOSE, STOP or FLATTEN
     made_us, valid_until_us: when the wish was made and until when it holds
     replaces: the working order that it changes
     protect_stop, protect_target: prices that guard what it opens
