@@ -72,17 +72,22 @@ def connect_without_registry(chosen: "Settings") -> Connection:
     from connectors.registry.errors import RegistryError  # noqa: PLC0415
     from connectors.registry.publish import resolve_ids  # noqa: PLC0415
     from connectors.registry.remembered import recall, remember  # noqa: PLC0415
+    from schemas.avro_schema import avro_text  # noqa: PLC0415
     from schemas.codec import Codec  # noqa: PLC0415
     from schemas.control import KillSwitch  # noqa: PLC0415
+    from schemas.record import record_name  # noqa: PLC0415
     from streams.commands.topic_tools import kafka_address, registry_address  # noqa: PLC0415
     from streams.preparation import ids_file  # noqa: PLC0415
 
     address = kafka_address(chosen)
+    ids = recall(ids_file(chosen))
     try:
-        ids = resolve_ids(ConfluentRegistry(registry_address(chosen), timeout_s=REGISTRY_S))
-        _remembered(remember, ids, ids_file(chosen))
+        registry = ConfluentRegistry(registry_address(chosen), timeout_s=REGISTRY_S)
+        # One question tells whether it is the registry that gave the ids remembered here; asking for all takes seconds.
+        if ids.get(KillSwitch) != registry.lookup(record_name(KillSwitch), avro_text(KillSwitch)):
+            ids = resolve_ids(registry)
+            _remembered(remember, ids, ids_file(chosen))
     except (RegistryError, Stop) as error:
-        ids = recall(ids_file(chosen))
         if KillSwitch not in ids:
             raise Stop(
                 "the schema registry does not answer, and no schema ids are remembered here",
