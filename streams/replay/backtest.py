@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from connectors.brokers.paper import PaperRules, PaperVenue
+from connectors.brokers.paper import PaperVenue
 from schemas.control import CashMovement, ClockTick
 from schemas.market import Bar, Mark
 from schemas.record import Record
@@ -37,7 +37,7 @@ class Backtest:
         self.log = LocalLog()
         watched = {topic.name for topic in WATCHED}
         self.log.tap(lambda topic, record: self.result.take(topic, record) if topic.name in watched else None)
-        venue = PaperVenue(name=plan.venue, rules=PaperRules(seed=plan.seed))
+        venue = PaperVenue(name=plan.venue, rules=plan.rules)
         actors: list[Actor] = [LocalRoom(room, self.log) for room in all_rooms()]
         actors += [Relay(self.log), Venue(venue, self.log), Execution(LocalExecution({plan.venue: venue}), self.log)]
         if plan.provider_id:

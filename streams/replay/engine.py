@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from connectors.brokers.paper import PaperBroker, PaperRules, PaperVenue, SqliteLedger
+from connectors.brokers.paper import PaperBroker, PaperVenue, SqliteLedger
 from connectors.kafka.environment import require_mode
 from connectors.registry.client import ConfluentRegistry
 from connectors.registry.publish import codec_of
@@ -51,7 +51,7 @@ class Engine:
         self.app = RoomApp(order.environment, cluster, codec, folder, replication=order.replication)
         self._venue = PaperVenue(
             name=self.plan.venue,
-            rules=PaperRules(seed=self.plan.seed),
+            rules=self.plan.rules,
             ledger=SqliteLedger(folder / "paper-venue.sqlite"),
         )
         self._log = Log(cluster, codec, order.environment)

@@ -3,10 +3,11 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import Protocol
 
 from msgspec.structs import replace
 
-from connectors.feeds.data_sets import DataSet
+from connectors.brokers.paper import PaperRules
 from connectors.reference.sessions import trading_session
 from schemas.control import AccountOpened, CashMovement, Mode, Parameter, SizingMethod, StrategyControl, StrategyVerb
 from schemas.record import Record
@@ -15,10 +16,24 @@ from schemas.risk import Limit, LimitChange
 from schemas.scalars import DAY_US
 from schemas.signal import ProviderControl, ProviderRole
 from streams.accounts.risk.limits import standard_limits
+from streams.runtime.schedule import Step
 
 AUTHOR = "quantumleap run"
 VENUE = "PAPER"
 SESSIONS_BEYOND_US = 7 * DAY_US
+
+
+class Recorded(Protocol):
+    """A market to be replayed, such as a data set."""
+
+    @property
+    def instruments(self) -> list[Instrument]:
+        """Definitions, in instrument order."""
+        ...
+
+    def steps(self, from_us: int, to_us: int) -> Iterator[Step]:
+        """Steps with from_us <= time < to_us, in order of (time, instrument id)."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +56,10 @@ class Plan:
     limits: of the account; empty for the standard ones
     provider_id: whose signals are asked for; empty lets nobody publish
     venue: who trades; the paper venue
-    seed: of the paper venue
+    rules: the paper venue's market model, with its seed
     """
 
-    data_set: DataSet
+    data_set: Recorded
     from_us: int
     until_us: int
     deployments: tuple[Deployment, ...]
@@ -54,7 +69,7 @@ class Plan:
     sizing: SizingMethod = SizingMethod.FIXED_FRACTION
     provider_id: str = "learner"
     venue: str = VENUE
-    seed: int = 7
+    rules: PaperRules = field(default_factory=lambda: PaperRules(seed=7))
     limits: tuple[Limit, ...] = ()
     mode: Mode = Mode.REPLAY
     fees: FeeSchedule = field(

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from importlib.metadata import entry_points
 from typing import Any
 
+from streams.strategies.built_in.buy_and_hold import BuyAndHold
 from streams.strategies.built_in.follow_signal import FollowSignal
 from streams.strategies.built_in.moving_average_cross import MovingAverageCross
 from streams.strategies.built_in.volatility_target_trend import VolatilityTargetTrend
@@ -14,7 +15,7 @@ GROUP = "quantumleap.strategies"
 Catalogue = Mapping[str, Strategy[Any]]
 
 BUILT_IN: Catalogue = {
-    plugin.name: plugin for plugin in (FollowSignal(), MovingAverageCross(), VolatilityTargetTrend())
+    plugin.name: plugin for plugin in (BuyAndHold(), FollowSignal(), MovingAverageCross(), VolatilityTargetTrend())
 }
 
 

@@ -1,7 +1,7 @@
 """The formats of oracle files, and the part of the product that computes each.
 
 An adapter takes the whole document and yields one `Outcome` for each case. What the product does not compute is an
-Outcome that differs, with the reason; a case is never left out. To plug a part in, replace its entry in `ADAPTERS`.
+Outcome that differs, with the reason; a case is never left out.
 """
 
 from __future__ import annotations
@@ -10,11 +10,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tests.oracles import lifecycle, performance, positions
+from tests.oracles import backtests, lifecycle, performance, positions
 
 Document = Mapping[str, Any]
-
-NOT_COMPUTED = "not computed by the product"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,20 +75,23 @@ def order_lifecycle(document: Document) -> Iterator[Outcome]:
         )
 
 
-def not_computed(list_name: str | None) -> Adapter:
-    """Every case of that list differs; without a list the document is one case."""
-
-    def adapter(document: Document) -> Iterator[Outcome]:
-        for number, case in enumerate([document] if list_name is None else document[list_name], 1):
-            name = str(case.get("id", f"{document['format']} {number}"))
-            yield Outcome(name, case.get("expected"), None, NOT_COMPUTED)
-
-    return adapter
+def backtest_expectation(document: Document) -> Iterator[Outcome]:
+    """Every expected number of the backtest, through all rooms."""
+    expected = document["expected"]
+    try:
+        got = backtests.compute(document["inputs"])
+    except (backtests.Unknown, KeyError, ValueError, ArithmeticError) as refusal:
+        got, why = {}, str(refusal)
+    else:
+        why = "the numbers differ"
+    for name, value in expected.items():
+        same = name in got and got[name] == value
+        yield Outcome(name, value, got.get(name), None if same else why)
 
 
 ADAPTERS: dict[str, Adapter] = {
     "performance-stats/1": performance_stats,
     "position-pnl/1": position_pnl,
     "order-lifecycle/1": order_lifecycle,
-    "backtest-expectation/1": not_computed(None),
+    "backtest-expectation/1": backtest_expectation,
 }
