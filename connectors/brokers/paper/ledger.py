@@ -13,6 +13,7 @@ from typing import Protocol
 
 import msgspec
 
+from connectors.brokers.paper.holdings import Held
 from connectors.brokers.paper.orders import PaperOrder
 from schemas.execution import ExecutionReport
 from schemas.market import BarKind
@@ -42,7 +43,7 @@ class Book:
 
     working: dict[str, PaperOrder] = field(default_factory=dict)
     bars: dict[str, LastBar] = field(default_factory=dict)
-    positions: dict[Holding, Decimal] = field(default_factory=dict)
+    positions: dict[Holding, Held] = field(default_factory=dict)
     cash: dict[Holding, Decimal] = field(default_factory=dict)
     sequence: int = 0
 
@@ -59,7 +60,7 @@ class Change:
     answers: dict[str, ExecutionReport] = field(default_factory=dict)
     executions: list[ExecutionReport] = field(default_factory=list)
     bars: dict[str, LastBar] = field(default_factory=dict)
-    positions: dict[Holding, Decimal] = field(default_factory=dict)
+    positions: dict[Holding, Held] = field(default_factory=dict)
     cash: dict[Holding, Decimal] = field(default_factory=dict)
     movements: list[str] = field(default_factory=list)
 
@@ -196,7 +197,11 @@ class SqliteLedger:
         book = Book(working={order.root_id: order for order in orders})
         book.bars = {name: self._bar(body) for name, body in self._db.execute("SELECT * FROM bars")}
         for kind, account, what, amount in self._db.execute("SELECT * FROM amounts"):
-            (book.cash if kind == "cash" else book.positions)[(account, what)] = Decimal(amount)
+            if kind == "cash":
+                book.cash[(account, what)] = Decimal(amount)
+            else:
+                quantity, average = amount.split("@")
+                book.positions[(account, what)] = Held(Decimal(quantity), Decimal(average))
         (book.sequence,) = self._db.execute("SELECT COUNT(*) FROM orders").fetchone()
         return book
 
@@ -251,7 +256,7 @@ class SqliteLedger:
 
 
 def _amounts(change: Change) -> Iterable[tuple[str, str, str, str]]:
-    for (account, instrument), quantity in change.positions.items():
-        yield "position", account, instrument, str(quantity)
+    for (account, instrument), held in change.positions.items():
+        yield "position", account, instrument, f"{held.quantity}@{held.average}"
     for (account, currency), amount in change.cash.items():
         yield "cash", account, currency, str(amount)

@@ -6,6 +6,7 @@ from decimal import Decimal
 
 from msgspec.structs import replace
 
+from connectors.brokers.paper.holdings import FLAT, Held, traded
 from connectors.brokers.paper.ledger import Change, Holding, LastBar
 from connectors.brokers.paper.matching import Match, Prices, match
 from connectors.brokers.paper.orders import AT_ONCE, PaperOrder, exec_id, report, session_of
@@ -13,7 +14,7 @@ from connectors.brokers.paper.rules import PaperRules, fee, fee_currency, wire
 from schemas.execution import ExecutionReport
 from schemas.market import Bar, BarKind
 from schemas.order import ExecType, OrderStatus, Side, TimeInForce
-from schemas.reference import ContractKind, FeeSchedule, Instrument
+from schemas.reference import FeeSchedule, Instrument
 from schemas.scalars import ZERO
 
 
@@ -30,7 +31,7 @@ class Trading:
     rules: PaperRules
     bar: Bar
     began_us: int
-    positions: dict[Holding, Decimal]
+    positions: dict[Holding, Held]
     cash: dict[Holding, Decimal]
     change: Change = field(default_factory=Change)
     _left: Decimal | None = None
@@ -80,13 +81,13 @@ class Trading:
     def _wanted(self, order: PaperOrder) -> Decimal:
         if not order.reduce_only:
             return order.leaves
-        held = self._held(order)
+        held = self._held(order).quantity
         reducible = max(-held, ZERO) if order.side is Side.BUY else max(held, ZERO)
         return min(order.leaves, reducible)
 
-    def _held(self, order: PaperOrder) -> Decimal:
+    def _held(self, order: PaperOrder) -> Held:
         key = (order.account_id, order.instrument_id)
-        return self.change.positions.get(key, self.positions.get(key, ZERO))
+        return self.change.positions.get(key, self.positions.get(key, FLAT))
 
     def _fill(self, order: PaperOrder, quantity: Decimal, found: Match) -> PaperOrder:
         price = found.price
@@ -123,12 +124,10 @@ class Trading:
         return after
 
     def _settle(self, order: PaperOrder, quantity: Decimal, price: Decimal, cost: Decimal, currency: str) -> None:
-        """Holdings and, where the instrument is paid for in full, cash. Inverse contracts settle through P&L only."""
-        sign = 1 if order.side is Side.BUY else -1
-        self.change.positions[(order.account_id, order.instrument_id)] = self._held(order) + sign * quantity
-        if self.instrument.contract is ContractKind.LINEAR:
-            units = quantity * self.instrument.multiplier
-            self._pay(order.account_id, self.instrument.settlement_currency, -sign * units * price)
+        signed = quantity if order.side is Side.BUY else -quantity
+        held, paid = traded(self._held(order), self.instrument, signed, price)
+        self.change.positions[(order.account_id, order.instrument_id)] = held
+        self._pay(order.account_id, self.instrument.settlement_currency, paid)
         self._pay(order.account_id, currency, -cost)
 
     def _pay(self, account_id: str, currency: str, amount: Decimal) -> None:

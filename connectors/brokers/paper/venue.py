@@ -15,6 +15,7 @@ from decimal import Decimal, localcontext
 
 from msgspec.structs import replace
 
+from connectors.brokers.paper.holdings import FLAT
 from connectors.brokers.paper.ledger import Book, Change, LastBar, Ledger, MemoryLedger, Numbered
 from connectors.brokers.paper.orders import PaperOrder, accepted, exec_id, fault, report, report_of_unknown
 from connectors.brokers.paper.rules import EXACT, PaperRules, fee_currency
@@ -203,8 +204,10 @@ class PaperVenue:
 
     def positions(self, account_id: str) -> list[HeldPosition]:
         """What the account holds, in instrument order."""
-        held = sorted((i, q) for (account, i), q in self._book.positions.items() if account == account_id and q)
-        return [HeldPosition(instrument_id=instrument, quantity=quantity) for instrument, quantity in held]
+        held = sorted(
+            (i, h) for (account, i), h in self._book.positions.items() if account == account_id and h.quantity
+        )
+        return [HeldPosition(instrument_id=i, quantity=h.quantity, average_price=h.average) for i, h in held]
 
     def cash(self, account_id: str) -> list[HeldCash]:
         """The account's money, in currency order."""
@@ -225,7 +228,7 @@ class PaperVenue:
         wrong = fault(instrument, entry)
         if wrong is not None:
             return wrong
-        held = self._book.positions.get((order.account_id, order.instrument_id), ZERO)
+        held = self._book.positions.get((order.account_id, order.instrument_id), FLAT).quantity
         if order.reduce_only and (held >= ZERO if order.side is Side.BUY else held <= ZERO):
             return "REDUCE_ONLY", f"holding {held}, {order.side} would not reduce"
         if order.side is not Side.BUY and not instrument.shortable and order.quantity > held:
