@@ -19,7 +19,7 @@ from connectors.protocols import Broker, ClientIdUnique
 from schemas.execution import ExecutionReport
 from schemas.order import ExecType, OrderStatus
 from tests.connectors.brokers.orders import ask, bar, buy, cancel, change, limit, sell, teapots
-from tests.venue.stage import alpaca_on_stage
+from tests.venue.stage import alpaca_on_stage, fix_on_stage
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +48,15 @@ async def alpaca() -> AsyncIterator[Stage]:
         yield Stage(broker, trades_at)
 
 
-STAGES: dict[str, Callable[[], AbstractAsyncContextManager[Stage]]] = {"alpaca": alpaca, "paper": paper}
-SERVED = frozenset({"alpaca"})
+@asynccontextmanager
+async def fix() -> AsyncIterator[Stage]:
+    pytest.importorskip("quickfix", reason="the extra `fix` is not installed")
+    async with fix_on_stage() as (broker, trades_at):
+        yield Stage(broker, trades_at)
+
+
+STAGES: dict[str, Callable[[], AbstractAsyncContextManager[Stage]]] = {"alpaca": alpaca, "fix": fix, "paper": paper}
+SERVED = frozenset({"alpaca", "fix"})
 """Brokers whose venue is a server of its own."""
 
 

@@ -1,5 +1,6 @@
 """The venue's process: `python -m tests.venue FOLDER DESCRIPTOR`, started by `tests.venue.process`."""
 
+import asyncio
 import json
 import os
 import random
@@ -20,10 +21,10 @@ from connectors.embedded.serving import OPTIONS
 from tests.venue.admin import Admin
 from tests.venue.api import Api
 from tests.venue.direction import Direction, Market
-from tests.venue.exchange import Exchange
+from tests.venue.exchange import Exchange, Tell
 from tests.venue.faults import Faults
 from tests.venue.ledger import Account, Ledger
-from tests.venue.orders import Asset
+from tests.venue.orders import Asset, Json
 from tests.venue.stream import Hub
 from tests.venue.wire_faults import Misbehaving
 
@@ -35,13 +36,28 @@ def build(folder: Path, options: dict[str, Any]) -> Misbehaving:
     # Ids of a later life of the venue must not repeat those of an earlier one.
     lives = f"{seed}-{ledger.next_sequence('orders')}-{ledger.next_sequence('executions')}"
     hub = Hub(faults)
+    doors: list[Tell] = [hub.tell]
+
+    def tell(account: str, event: Json) -> None:
+        for door in doors:
+            door(account, event)
+
     assets = [Asset(**{**asset, **_decimals(asset)}) for asset in options["assets"]]
-    exchange = Exchange(ledger, assets, direction.now_us, random.Random(f"ids-{lives}"), hub.tell)
+    exchange = Exchange(ledger, assets, direction.now_us, random.Random(f"ids-{lives}"), tell)
     for account in options["accounts"]:
         exchange.open_account(Account(**{**account, "cash": Decimal(account["cash"])}))
     exchange.prices.update({symbol: Decimal(price) for symbol, price in options.get("prices", {}).items()})
     market = Market(exchange, direction, seed)
-    api, admin = Api(exchange, market, direction, faults), Admin(exchange, hub, direction, faults)
+    fix_door = None
+    if options.get("fix_port"):
+        from tests.venue.fix_door import FixDoor  # noqa: PLC0415 - QuickFIX is not everywhere
+
+        fix_door = FixDoor(folder, int(options["fix_port"]), exchange, market, direction, faults)
+        doors.append(fix_door.tell)
+    api, admin = (
+        Api(exchange, market, direction, faults),
+        Admin(exchange, [hub] if fix_door is None else [hub, fix_door], direction, faults),
+    )
 
     async def stream(websocket: WebSocket) -> None:
         keys = {(one.key, one.secret): one.number for one in exchange.accounts.values()}
@@ -50,7 +66,11 @@ def build(folder: Path, options: dict[str, Any]) -> Misbehaving:
     @asynccontextmanager
     async def life(_: Starlette) -> AsyncIterator[None]:
         market.resume()
+        if fix_door is not None:
+            fix_door.open(asyncio.get_running_loop())
         yield
+        if fix_door is not None:
+            fix_door.close()
         ledger.close()
 
     app = Starlette(routes=[*api.routes(), *admin.routes(), WebSocketRoute("/stream", stream)], lifespan=life)

@@ -1,6 +1,8 @@
 """The director's paths: faults, prices, and what happens without anybody's order."""
 
+from collections.abc import Sequence
 from decimal import Decimal
+from typing import Protocol
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -12,15 +14,22 @@ from tests.venue.faults import Faults
 from tests.venue.ledger import Account
 from tests.venue.orders import Json, Order
 from tests.venue.rules import Refusal
-from tests.venue.stream import Hub
+
+
+class Door(Protocol):
+    """A way out for events."""
+
+    def disconnect(self) -> None: ...
+    def flush(self) -> None: ...
+    def listeners(self) -> int: ...
 
 
 class Admin:
     """The paths under `/admin`; bodies and answers are JSON, numbers are text."""
 
-    def __init__(self, exchange: Exchange, hub: Hub, direction: Direction, faults: Faults):
+    def __init__(self, exchange: Exchange, doors: Sequence[Door], direction: Direction, faults: Faults):
         self._exchange = exchange
-        self._hub = hub
+        self._doors = doors
         self._direction = direction
         self._faults = faults
 
@@ -35,7 +44,9 @@ class Admin:
         ]
 
     async def ready(self, _: Request) -> Response:
-        return JSONResponse({"listeners": self._hub.listeners(), "working": len(self._exchange.working)})
+        return JSONResponse(
+            {"listeners": sum(door.listeners() for door in self._doors), "working": len(self._exchange.working)}
+        )
 
     async def faults(self, request: Request) -> Response:
         if request.method == "POST":
@@ -45,11 +56,13 @@ class Admin:
         return JSONResponse([fault.json() for fault in self._faults.on])
 
     async def disconnect(self, _: Request) -> Response:
-        self._hub.disconnect()
+        for door in self._doors:
+            door.disconnect()
         return JSONResponse({})
 
     async def flush(self, _: Request) -> Response:
-        self._hub.flush()
+        for door in self._doors:
+            door.flush()
         return JSONResponse({})
 
     async def price(self, request: Request) -> Response:

@@ -44,9 +44,10 @@ class Venue:
         assets: Sequence[Json] = (TEAPOTS, COINS),
         prices: Mapping[str, str] | None = None,
         port: int = 0,
+        fix_port: int = 0,
         **direction: float,
     ) -> "Venue":
-        """A venue on the folder; `direction` is what `direction.Direction` takes."""
+        """A venue on the folder, with a FIX door where it has a port; `direction` is what `Direction` takes."""
         folder.mkdir(parents=True, exist_ok=True)
         options = {
             "seed": seed,
@@ -54,6 +55,7 @@ class Venue:
             "assets": list(assets),
             "prices": dict(prices or {}),
             "direction": direction,
+            "fix_port": fix_port,
         }
         return cls(folder, options, serving.start(_KIND, folder, port=port, options=options))
 

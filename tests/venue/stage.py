@@ -4,8 +4,12 @@ import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 from connectors.brokers.alpaca import AlpacaAccount, AlpacaBroker, Credentials, Endpoint, Manners
+from connectors.brokers.fix import FixAccount, FixBroker, FixSettings
+from connectors.embedded.ports import choose_free
+from connectors.protocols import ClientIdUnique
 from schemas.control import Mode
 from tests.connectors.brokers.orders import teapots
 from tests.venue.orders import Json
@@ -33,6 +37,38 @@ def alpaca_at(at: Venue, account: Json = ALICE, *, manners: Manners = HASTY, sin
         manners=manners,
         since={"alice": since} if since else None,
     )
+
+
+def fix_at(port: int, folder: Path, account: Json = ALICE, *, since: str = "", **more: Any) -> FixBroker:
+    """A broker for alice over FIX; its journal and sequence numbers are in the folder."""
+    settings = FixSettings(
+        venue="FIXVENUE",
+        host="127.0.0.1",
+        port=port,
+        sender="ALICE",
+        target="VENUE",
+        folder=folder,
+        modes=MODES,
+        client_id_unique=ClientIdUnique.ALWAYS,
+        **({"heartbeat_s": 1, "answer_s": 3.0, "logon_s": 15.0} | more),
+    )
+    return FixBroker(settings, [FixAccount("alice", account["number"])], [teapots(venue="FIXVENUE")], since=since)
+
+
+@asynccontextmanager
+async def fix_on_stage() -> AsyncIterator[tuple[FixBroker, Callable[[int, str], Awaitable[None]]]]:
+    """The broker over FIX, and what makes its market trade teapots at a price."""
+    port = choose_free()
+    with tempfile.TemporaryDirectory() as folder, venue(Path(folder) / "venue", fix_port=port) as at:
+        broker = fix_at(port, Path(folder) / "fix")
+
+        async def trades_at(_number: int, price: str) -> None:
+            at.price("TPT", price)
+
+        try:
+            yield broker, trades_at
+        finally:
+            await broker.close()
 
 
 @asynccontextmanager

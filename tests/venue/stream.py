@@ -59,7 +59,7 @@ class Hub:
             self._send(account, event)
 
     def disconnect(self, account: str = "") -> None:
-        """Close the account's streams, or all."""
+        """Close the account's streams, or all streams."""
         for number, streams in self._streams.items():
             if account in ("", number):
                 for stream in streams:

@@ -139,7 +139,7 @@ class Speaker:
             "cumulative_quantity": order.filled_qty,
             "leaves_quantity": ZERO if order.status in DONE else max(quantity - order.filled_qty, ZERO),
             "last_quantity": ZERO,
-            "average_price": None if order.filled_avg_price is None else rounded(order.filled_avg_price),
+            "average_price": average_of(order.filled_avg_price),
             "limit_price": order.limit_price,
             "stop_price": order.stop_price,
         }
@@ -206,11 +206,10 @@ class Speaker:
     def position(self, position: WirePosition) -> HeldPosition:
         """A position, signed by its side."""
         quantity = abs(position.qty)
-        average = position.avg_entry_price
         return HeldPosition(
             instrument_id=self.symbols.id_of(position.symbol),
             quantity=-quantity if position.side == "short" else quantity,
-            average_price=None if average is None else rounded(average),
+            average_price=average_of(position.avg_entry_price),
         )
 
 
@@ -259,6 +258,14 @@ def same_order(order: SubmitOrder, found: WireOrder) -> bool:
 def names(request: CancelOrder | ReplaceOrder) -> dict[str, str]:
     """The ids that an answer to this request carries."""
     return {"client_order_id": request.request_id, "original_client_order_id": request.client_order_id}
+
+
+def average_of(number: Decimal | None) -> Decimal | None:
+    """A quotient to the places that we carry, None where it cannot be carried: nothing is counted by an average."""
+    try:
+        return None if number is None else rounded(number)
+    except ArithmeticError:
+        return None
 
 
 def _text(number: Decimal) -> str:
