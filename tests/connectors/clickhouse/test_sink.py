@@ -17,6 +17,7 @@ from connectors.clickhouse.sink import TopicRecreated
 from connectors.embedded.clickhouse import ClickHouseServer
 from connectors.embedded.kafka import KafkaServer
 from schemas.topics import ACCOUNTS_EVENTS, FILLS, PNL
+from tests.connectors.clickhouse.cutting_proxy import cutting
 from tests.connectors.clickhouse.kept import CODEC, column
 from tests.connectors.clickhouse.streams_of_records import Log, child, drained, fill, running, wait_until
 
@@ -214,3 +215,19 @@ def test_a_sink_that_starts_before_clickhouse_waits_for_it(log: Log, own_server:
         ClickHouseServer.start(folder, port=port)
         wait_until(lambda: sink.caught_up, "the sink caught up")
     assert counts(server) == (50, 50)
+
+
+@pytest.mark.faults
+@pytest.mark.slow
+@pytest.mark.parametrize("what", ["request", "answer", "read only"])
+def test_a_connection_cut_in_mid_insert_gives_neither_loss_nor_repeat(
+    what: str, log: Log, database: ClickHouse, clickhouse_server: ClickHouseServer
+) -> None:
+    """Every other insert is broken, of bounds, rows, positions and done alike."""
+    log.fills(range(300))
+    with cutting(clickhouse_server.port, [what, ""] * 12) as proxy:
+        progress = drained(log.sink(ClickHouse(proxy.url, database.database)))
+    assert len(proxy.broken) >= 5
+    assert progress.failures >= 3, "the client itself repeats a call once, and of the rest the sink knows"
+    assert counts(database) == (300, 300)
+    assert counts(database, "events") == (300, 300)
