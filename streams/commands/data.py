@@ -60,6 +60,66 @@ def verify(
         raise Stop(f"data set {name} was altered", next_step="restore the files from their source, or import them anew")
 
 
+@data.command("import")
+def import_file(
+    files: Annotated[list[Path], typer.Argument(help="CSV, zipped CSV or Parquet; one instrument a file.")],
+    name: Annotated[str, typer.Option(help="Name of the new data set.")],
+    instrument: Annotated[
+        list[str] | None, typer.Option(help="Instrument id of each file, in order.  [default: the file's name]")
+    ] = None,
+    mapping: Annotated[
+        Path | None, typer.Option(help="JSON: how columns become fields.  [default: told from the header]")
+    ] = None,
+    acknowledge: Annotated[str, typer.Option(help="Whom to acknowledge for the data.")] = "",
+    negative_prices: Annotated[
+        bool, typer.Option("--negative-prices", help="Prices of zero or less are legal.")
+    ] = False,
+    skip_bad_rows: Annotated[bool, typer.Option("--skip-bad-rows", help="Leave bad rows out, and say so.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Make a data set of files, all or nothing; every row that cannot be used is named."""
+    from connectors.feeds.errors import ImportRefused  # noqa: PLC0415 - help must be quick
+    from connectors.feeds.importer import Source, guessed_mapping, import_set, plain_instrument  # noqa: PLC0415
+
+    missing = [str(file) for file in files if not file.is_file()]
+    if missing:
+        raise Stop(f"{', '.join(missing)}: no such file", next_step="name files that exist", code=Exit.NOT_FOUND)
+    names = instrument or [file.stem.upper() for file in files]
+    if len(names) != len(files):
+        raise Stop(f"{len(names)} instruments for {len(files)} files", next_step="name one for each", code=Exit.USAGE)
+    given = _mapping(mapping) if mapping is not None else None
+    sources = []
+    for file, instrument_id in zip(files, names, strict=True):
+        found = given or guessed_mapping(file)
+        about = plain_instrument(instrument_id, found, price_may_be_negative=negative_prices)
+        sources.append(Source(path=str(file), instrument=about, mapping=found))
+    try:
+        report = import_set(name, sources, imported_folder(), acknowledge=acknowledge, skip_bad_rows=skip_bad_rows)
+    except ImportRefused as refused:
+        raise Stop(
+            f"nothing was imported as {name}",
+            why=str(refused),
+            next_step="mend the rows, or leave them out with --skip-bad-rows",
+        ) from refused
+    rows = [(one.path, one.usable, len(one.problems)) for one in report.files]
+    if as_json:
+        show_json({"folder": report.folder, "files": [{"path": p, "rows": u, "left_out": b} for p, u, b in rows]})
+    else:
+        show_table("", ("file", "rows", "left out"), rows)
+        say(f"next: quantumleap backtest --data {name}")
+
+
+def _mapping(path: Path) -> Any:
+    import msgspec  # noqa: PLC0415 - help must be quick
+
+    from connectors.feeds.tables import ColumnMapping  # noqa: PLC0415
+
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=ColumnMapping)
+    except (OSError, msgspec.MsgspecError) as error:
+        raise Stop(f"{path} is no mapping", why=str(error), next_step="see docs/data.md", code=Exit.USAGE) from error
+
+
 def sql(
     query: Annotated[str, typer.Argument(help="ClickHouse SQL; `-` reads it from stdin.")],
     as_json: AsJson = False,

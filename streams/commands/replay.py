@@ -19,6 +19,7 @@ StrategyOption = Annotated[
     typer.Option("--strategy", help="name or name:parameter=value,...; may be repeated.  [default: all built in]"),
 ]
 CashOption = Annotated[str, typer.Option("--cash", help="Opening deposit in US dollars.")]
+NO_CHANGE = "NO_CHANGE"
 FIRST, LAST = "2019-01-01", "2020-12-31"
 DEFAULT_STRATEGIES = ("follow_signal", "moving_average_cross", "volatility_target_trend")
 
@@ -108,16 +109,18 @@ def _deployment(text: str) -> Any:
 
 
 def show_summary(result: dict[str, Any], seconds: float) -> None:
-    """The table that ends a replay."""
+    """The table that ends a replay. A wish for what is held already is denied an order, but nobody was refused."""
+    denied = {code: count for code, count in result["denied_by_code"].items() if code != NO_CHANGE}
     rows = [
-        ("P&L after costs", result["pnl"]),
-        ("equity", result["equity"]),
+        ("P&L after costs", _money(result["pnl"])),
+        ("equity", _money(result["equity"])),
         ("max drawdown", _percent(result["max_drawdown"])),
         ("Sharpe", ", ".join(f"{a} {v:.2f}" for a, v in result["sharpe"].items() if v is not None) or "n/a"),
         ("trades, won", f"{result['trades']}, {_percent(result['win_rate'])}"),
-        ("fills, fees", f"{result['fills']}, {result['fees']}"),
+        ("fills, fees", f"{result['fills']}, {_money(result['fees'])}"),
         ("orders", result["orders"]),
-        ("denied", f"{result['denied']}  {_counts(result['denied_by_code'])}"),
+        ("denied", f"{sum(denied.values())}  {_counts(denied)}"),
+        ("no change needed", result["denied_by_code"].get(NO_CHANGE, 0)),
         ("signals", result["signals"]),
         ("refused", f"{result['refused']}  {_counts(result['refused_by_code'])}"),
         ("data findings", _counts(result["findings_by_code"])),
@@ -125,6 +128,10 @@ def show_summary(result: dict[str, Any], seconds: float) -> None:
         ("result hash", result["result_hash"]),
     ]
     show_table("", ("result", ""), rows)
+
+
+def _money(amount: str) -> str:
+    return f"{Decimal(amount):,.2f}"
 
 
 def _counts(counts: dict[str, int]) -> str:

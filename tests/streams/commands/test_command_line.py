@@ -82,3 +82,29 @@ def test_statistics_of_a_file_with_a_bad_row_name_the_row(tmp_path: Path) -> Non
 
 def test_the_schemas_in_the_repository_are_what_the_records_say(tmp_path: Path) -> None:
     assert quantumleap("schemas", "check", cwd=tmp_path).returncode == 0
+
+
+ROWS = ["Date,Open,High,Low,Close,Volume", "2020-01-02,10,12,9,11,100", "2020-01-03,11,13,10,12,200"]
+
+
+def test_a_file_is_imported_and_replayed(tmp_path: Path) -> None:
+    (tmp_path / "acme.csv").write_text("\n".join(ROWS) + "\n")
+    imported = json.loads(quantumleap("data", "import", "acme.csv", "--name", "acme", "--json", cwd=tmp_path).stdout)
+    assert [one["rows"] for one in imported["files"]] == [2]
+    replayed = quantumleap(
+        "backtest", "--data", "acme", "--from", "2020-01-01", "--to", "2020-01-05", "--json", cwd=tmp_path
+    )
+    assert json.loads(replayed.stdout)["bars"] == 2
+
+
+def test_a_bad_row_is_named_and_nothing_is_imported(tmp_path: Path) -> None:
+    (tmp_path / "acme.csv").write_text("\n".join([*ROWS, "2020-01-06,1,2,3,many,5"]) + "\n")
+    ended = quantumleap("data", "import", "acme.csv", "--name", "acme", cwd=tmp_path)
+    assert ended.returncode == 1
+    assert "row 4" in ended.stderr
+    assert "acme" not in quantumleap("data", "list", cwd=tmp_path).stdout
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    ended = quantumleap("data", "import", "gone.csv", "--name", "gone", cwd=tmp_path)
+    assert (ended.returncode, "gone.csv" in ended.stderr) == (6, True)
