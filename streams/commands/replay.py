@@ -44,12 +44,14 @@ def backtest(
     from streams.replay.backtest import Backtest  # noqa: PLC0415 - slow, and not before the options are right
 
     begun = time.monotonic()
-    result = Backtest(plan).run()
+    replay = Backtest(plan)
+    result = replay.run().as_json()
     seconds = time.monotonic() - begun
+    result |= {"forecasts": dict(replay.learner.score().rows()) if replay.learner else {}, "latency_ms": {}}
     if as_json:
-        show_json({"command": "backtest", **result.as_json(), "latency_ms": {}, "seconds": round(seconds, 3)})
+        show_json({"command": "backtest", **result, "seconds": round(seconds, 3)})
         return
-    show_summary(result.as_json(), seconds)
+    show_summary(result, seconds)
     say("next: quantumleap run · quantumleap backtest --from 2015-01-01 · quantumleap data list")
 
 
@@ -123,6 +125,7 @@ def show_summary(result: dict[str, Any], seconds: float) -> None:
         ("no change needed", result["denied_by_code"].get(NO_CHANGE, 0)),
         ("signals", result["signals"]),
         ("refused", f"{result['refused']}  {_counts(result['refused_by_code'])}"),
+        ("forecasts", _forecasts(result["forecasts"])),
         ("data findings", _counts(result["findings_by_code"])),
         ("bars", f"{result['bars']} in {seconds:.1f} s"),
         ("result hash", result["result_hash"]),
@@ -130,8 +133,14 @@ def show_summary(result: dict[str, Any], seconds: float) -> None:
     show_table("", ("result", ""), rows)
 
 
-def _money(amount: str) -> str:
-    return f"{Decimal(amount):,.2f}"
+def _forecasts(score: dict[str, Any]) -> str:
+    if not score.get("n"):
+        return "none with a known outcome"
+    return f"{score['n']}, right {score['hit_rate']:.1%}, Brier {score['brier']:.4f} (a coin has 0.25)"
+
+
+def _money(amount: str | None) -> str:
+    return "not known: a mark or conversion is missing" if amount is None else f"{Decimal(amount):,.2f}"
 
 
 def _counts(counts: dict[str, int]) -> str:

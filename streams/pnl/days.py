@@ -1,7 +1,8 @@
 """Days: an account's equity from day to day, as running sums, so that the newest statistics cost the same for ever.
 
 A daily return is the day's last equity, less what was paid in since, over the last equity of the day before; days on
-which nothing was said are not counted. The first day has no return. Definitions and 252 days a year are those of
+which nothing was said are not counted. The first day has no return; the present day counts with its newest equity, so
+that the newest statistics are those of the whole series. Definitions and 252 days a year are those of
 `streams.pnl.performance.statistics`; a statistic that is not defined is absent. A day is that of UTC to which its last
 microsecond belongs, so a daily bar that ends at midnight closes its own day.
 """
@@ -54,21 +55,22 @@ def day_of(time_us: int) -> int:
     return (time_us - 1) // DAY_US
 
 
-def told(days: Days, time_us: int, equity: Decimal, deposits: Decimal) -> tuple[Days, bool]:
-    """Take a newer equity; the second value says whether it closed a day and so made a new return."""
+def told(days: Days, time_us: int, equity: Decimal, deposits: Decimal) -> Days:
+    """Take a newer equity; the same object where nothing is new."""
     day = day_of(time_us)
     if day <= days.day:
         if equity == days.close and deposits == days.deposits:
-            return days, False
-        return replace(days, close=equity, deposits=deposits), False
-    closed, counted = (days, False) if days.day < 0 else _closed(days)
-    return replace(closed, day=day, close=equity, deposits=deposits), counted
+            return days
+        return replace(days, close=equity, deposits=deposits)
+    closed = days if days.day < 0 else _closed(days)
+    return replace(closed, day=day, close=equity, deposits=deposits)
 
 
-def _closed(days: Days) -> tuple[Days, bool]:
+def _closed(days: Days) -> Days:
+    """The sums with the present day's return, where it has one."""
     base = replace(days, base=days.close, base_deposits=days.deposits)
     if days.base is None or days.base <= ZERO:
-        return base, False
+        return base
     result = float((days.close - (days.deposits - days.base_deposits)) / days.base - 1)
     count = days.count + 1
     distance = result - days.mean
@@ -85,14 +87,15 @@ def _closed(days: Days) -> tuple[Days, bool]:
         growth=growth,
         peak=peak,
         lowest=min(days.lowest, growth / peak - 1.0),
-    ), True
+    )
 
 
-def performance(days: Days, account_id: str, event_time_us: int) -> PerformanceSnapshot:
-    """The statistics of all closed days."""
+def performance(days: Days, account_id: str, event_time_us: int) -> PerformanceSnapshot | None:
+    """The statistics of all days, the present one so far included; None where it has no return."""
+    before, days = days.count, _closed(days)
     count, year = days.count, math.sqrt(DAYS_A_YEAR)
-    if not count:
-        return PerformanceSnapshot(event_time_us=event_time_us, account_id=account_id, days=0)
+    if count == before:
+        return None
     deviation = math.sqrt(days.squares / (count - 1)) if count > 1 else 0.0
     steady = deviation <= 4.0 * _EPSILON * days.largest
     downside = math.sqrt(days.short / count)

@@ -193,7 +193,7 @@ def _looked_at(state: AccountPnl, look: RiskSnapshot) -> Outcome[AccountPnl]:
     header = state.header
     deposits = header.deposits if look.net_deposits is None else look.net_deposits
     peak = look.equity if header.peak is None else max(header.peak + deposits - header.deposits, look.equity)
-    days, counted = told(header.days, look.event_time_us, look.equity, deposits)
+    days = told(header.days, look.event_time_us, look.equity, deposits)
     changed = look.equity != header.equity or deposits != header.deposits or bool(header.dirty)
     if not changed and days is header.days:
         return Outcome(state)
@@ -204,8 +204,9 @@ def _looked_at(state: AccountPnl, look: RiskSnapshot) -> Outcome[AccountPnl]:
         account = member_key(PnlDimension.ACCOUNT, state.account_id)
         members = (account, *sorted(state.header.dirty))
         said.extend(_snapshot(state, header, key, look.event_time_us) for key in members)
-    if counted:
-        said.append(performance(days, state.account_id, look.event_time_us))
+    if days is not state.header.days:
+        statistics = performance(days, state.account_id, look.event_time_us)
+        said.extend([] if statistics is None else [statistics])
     return Outcome(replace(state, header=header), tuple(said))
 
 

@@ -14,7 +14,7 @@ from schemas.order import OrderEvent, OrderStatus, SubmitOrder
 from schemas.position import PerformanceSnapshot, PnlDimension, PnlSnapshot
 from schemas.record import Record
 from schemas.risk import RiskVerdict
-from schemas.scalars import ZERO
+from schemas.scalars import ZERO, rounded
 from schemas.signal import AcceptedSignal, RefusedSignal
 from schemas.topics import (
     ACCOUNTS_EVENTS,
@@ -86,7 +86,6 @@ class Result:
     accounts: dict[str, PnlSnapshot] = field(default_factory=dict)
     members: dict[tuple[str, PnlDimension, str], PnlSnapshot] = field(default_factory=dict)
     performance: dict[str, PerformanceSnapshot] = field(default_factory=dict)
-    max_drawdown: Decimal = ZERO
     last_time_us: int = 0
     _hashes: dict[tuple[str, str], Any] = field(default_factory=lambda: defaultdict(blake2b))
 
@@ -124,8 +123,6 @@ class Result:
         self.members[(snapshot.account_id, snapshot.dimension, snapshot.member)] = snapshot
         if snapshot.dimension is PnlDimension.ACCOUNT:
             self.accounts[snapshot.account_id] = snapshot
-            if snapshot.drawdown is not None:
-                self.max_drawdown = max(self.max_drawdown, snapshot.drawdown)
 
     @property
     def result_hash(self) -> str:
@@ -142,12 +139,20 @@ class Result:
         return sum((s.equity for s in self.accounts.values() if s.equity is not None), ZERO)
 
     @property
-    def pnl(self) -> Decimal:
-        """Realised and unrealised result after fees, over all accounts."""
-        return sum(
-            (s.realised_pnl + (s.unrealised_pnl or ZERO) - s.fees for s in self.accounts.values()),
-            ZERO,
-        )
+    def max_drawdown(self) -> Decimal:
+        """Deepest fall of an account's daily equity below its highest before, as a fraction: the worst account's."""
+        deepest = min((p.max_drawdown or 0.0 for p in self.performance.values()), default=0.0)
+        return rounded(Decimal(-deepest))
+
+    @property
+    def pnl(self) -> Decimal | None:
+        """Realised and unrealised result after fees, over all accounts; None where one cannot be valued."""
+        total = ZERO
+        for account in self.accounts.values():
+            if account.unrealised_pnl is None:
+                return None
+            total += account.realised_pnl + account.unrealised_pnl - account.fees
+        return total
 
     def as_json(self) -> dict[str, Any]:
         """The keys that `run` and `backtest` share; decimals as text."""
@@ -164,7 +169,7 @@ class Result:
             "rejected": self.rejected,
             "fills": self.fills,
             "findings_by_code": dict(sorted(self.findings.items())),
-            "pnl": _text(self.pnl),
+            "pnl": None if self.pnl is None else _text(self.pnl),
             "fees": _text(sum((s.fees for s in self.accounts.values()), ZERO)),
             "equity": _text(self.equity),
             "max_drawdown": _text(self.max_drawdown),

@@ -20,6 +20,7 @@ ORDER = (
     "order_story",
     "positions_now",
     "pnl_daily",
+    "equity_daily",
     "execution_quality",
     "signal_scores",
     "denials",

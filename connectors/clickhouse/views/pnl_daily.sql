@@ -1,8 +1,8 @@
 -- Result and equity at the end of each day, and what the day brought, by account, strategy, provider and instrument.
 SELECT
     day, account_id, dimension, member, currency, equity, drawdown, realised_pnl, unrealised_pnl, fees,
-    realised_pnl + ifNull(unrealised_pnl, 0) - fees AS pnl,
-    pnl - lagInFrame(pnl, 1, 0)
+    realised_pnl + unrealised_pnl - fees AS pnl,
+    pnl - lagInFrame(pnl, 1, toDecimal64(0, 12))
         OVER (PARTITION BY account_id, dimension, member ORDER BY day ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING)
         AS pnl_of_day,
     fills, closed_trades, winning_trades, turnover

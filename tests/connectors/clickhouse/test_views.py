@@ -1,5 +1,6 @@
 """What analysts read: the views on the records of a real replay, against what the replay itself says."""
 
+import math
 import re
 import uuid
 from collections import Counter, defaultdict
@@ -14,12 +15,14 @@ from connectors.clickhouse.client import ClickHouse
 from connectors.clickhouse.migrate import migrate
 from connectors.clickhouse.views import ORDER, views
 from connectors.embedded.clickhouse import ClickHouseServer
+from schemas.control import TradingState
 from schemas.execution import Fill
 from schemas.order import OrderEvent, Side
 from schemas.position import PnlDimension, PnlSnapshot, PositionState
 from schemas.record import Record
 from schemas.reference import ContractKind
-from schemas.risk import RiskVerdict
+from schemas.risk import RiskSnapshot, RiskVerdict
+from schemas.scalars import DAY_US
 from schemas.topics import ACCOUNTS_EVENTS, PNL, Topic
 from streams.commands.replay import plan_of
 from streams.replay.backtest import Backtest
@@ -205,3 +208,30 @@ def test_an_inverse_contract_has_its_value_and_slippage_in_its_base_currency(dat
     keep(database, [(ACCOUNTS_EVENTS, fill)], token="inverse")
     (row,) = ask(database, "SELECT * FROM execution_quality")
     assert (row["notional"], row["slippage"]) == (Decimal("0.125"), Decimal("0.025"))
+
+
+def test_daily_equity_has_every_day_and_the_statistics_of_the_room(replayed: Replayed) -> None:
+    days = replayed.ask("SELECT * FROM equity_daily ORDER BY day")
+    looked_at = {(look.event_time_us - 1) // DAY_US for look in replayed.records[RiskSnapshot]}
+    told = replayed.result.performance["demo"]
+    assert len(days) == len(looked_at) == told.days + 1
+    assert days[-1]["equity"] == replayed.result.equity
+    assert max(day["drawdown"] for day in days) == pytest.approx(-(told.max_drawdown or 0), rel=1e-9)
+    growth = math.prod(1 + (day["day_return"] or 0) for day in days)
+    assert growth - 1 == pytest.approx(told.total_return, rel=1e-9)
+
+
+def test_a_deposit_is_no_return_and_an_account_below_zero_has_none(database: ClickHouse) -> None:
+    equities = [(1000, 1000), (1600, 1500), (-100, 1500), (50, 1500)]
+    looks = [
+        RiskSnapshot(
+            event_time_us=day * DAY_US, account_id="bob", equity=Decimal(equity), gross_exposure=Decimal(0),
+            net_exposure=Decimal(0), leverage=None, drawdown=Decimal(0), day_pnl=Decimal(0),
+            state=TradingState.ACTIVE, uses=[], currency="USD", net_deposits=Decimal(paid),
+        )
+        for day, (equity, paid) in enumerate(equities, 20_000)
+    ]  # fmt: skip
+    keep(database, [(ACCOUNTS_EVENTS, look) for look in looks], token="equities")
+    days = ask(database, "SELECT day_return, drawdown FROM equity_daily ORDER BY day")
+    assert [day["day_return"] for day in days] == [None, pytest.approx(0.1), pytest.approx(-1.0625), None]
+    assert [day["drawdown"] for day in days] == [0, 0, 1, 1]
