@@ -2,11 +2,14 @@
 
 import time
 from collections import defaultdict
-from typing import Any
 
+from connectors.ai.learner import Learner
+from connectors.ai.publisher import SignalPublisher
 from connectors.brokers.paper import PaperVenue
 from schemas.market import Bar, Mark
-from streams.replay.once import OnceSource
+from schemas.topics import SIGNALS_INBOX
+from streams.replay.once import Log, OnceSource
+from streams.runtime.progress import Progress
 from streams.runtime.reader import Reader, Received
 from streams.runtime.schedule import AsyncActor
 from streams.runtime.source import Source
@@ -73,14 +76,19 @@ class Market:
 
 
 class Publishers:
-    """The learner looks at new bars and publishes what it thinks."""
+    """The learner looks at new bars and publishes what it thinks, through the SDK that every provider gets.
+
+    After a restart it learns everything again and leaves out the signals that the log holds.
+    """
 
     name = "publishers"
 
-    def __init__(self, learner: Any, reader: Reader, source: OnceSource):
+    def __init__(self, learner: Learner, reader: Reader, publisher: SignalPublisher, log: Log, progress: Progress):
         self._learner = learner
         self._reader = reader
-        self._source = source
+        self._publisher = publisher
+        self._log = log
+        self._progress = progress
 
     async def drain(self) -> int:
         """Learn from all bars since the last turn, and publish."""
@@ -88,8 +96,9 @@ class Publishers:
         for one in sorted(received, key=_by_time):
             assert isinstance(one.record, Bar)
             for signal in self._learner.on_bar(one.record):
-                self._source.write(signal)
-        await self._source.flushed()
+                if not self._log.holds(SIGNALS_INBOX, signal):
+                    ack = await self._publisher.publish_async(signal)
+                    self._progress.wrote(ack.topic, ack.partition, ack.offset + 1)
         return len(received)
 
 

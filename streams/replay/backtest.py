@@ -3,6 +3,9 @@
 from collections.abc import Callable
 from typing import Any
 
+from connectors.ai.learner import MODEL_VERSION, Learner
+from connectors.ai.local_signals import LocalSignals
+from connectors.ai.publisher import SignalPublisher, SignalWriter
 from connectors.brokers.paper import PaperVenue
 from schemas.control import CashMovement, ClockTick
 from schemas.market import Bar, Mark
@@ -40,8 +43,9 @@ class Backtest:
         venue = PaperVenue(name=plan.venue, rules=plan.rules)
         actors: list[Actor] = [LocalRoom(room, self.log) for room in all_rooms()]
         actors += [Relay(self.log), Venue(venue, self.log), Execution(LocalExecution({plan.venue: venue}), self.log)]
-        if plan.provider_id:
-            actors.append(Publishers(plan, self.log))
+        self.learner = Learner(plan.provider_id) if plan.provider_id else None
+        if self.learner is not None:
+            actors.append(Publishers(self.learner, self.log))
         self.actors = [actors[i] for i in in_order([actor.name for actor in actors])]
         self._venue = venue
         self._last_tick_us = 0
@@ -141,17 +145,20 @@ class Execution:
         return count
 
 
+def publisher_of(writer: SignalWriter, learner: Learner) -> SignalPublisher:
+    """The SDK's publisher, as the learner's process uses it."""
+    return SignalPublisher(writer, provider_id=learner.provider_id, model_name="learner", model_version=MODEL_VERSION)
+
+
 class Publishers:
-    """The learner looks at new bars and publishes what it thinks."""
+    """The learner looks at new bars and publishes what it thinks, through the SDK that every provider gets."""
 
     name = "publishers"
 
-    def __init__(self, plan: Plan, log: LocalLog):
-        from connectors.ai.learner import Learner  # noqa: PLC0415 - river is slow to import, and not always wanted
-
-        self.learner = Learner(provider_id=plan.provider_id)
+    def __init__(self, learner: Learner, log: LocalLog):
+        self._learner = learner
+        self._publisher = publisher_of(LocalSignals(lambda signal: log.write(SIGNALS_INBOX, signal)), learner)
         self._queue = log.queue(MARKET_BARS)
-        self._log = log
 
     def drain(self) -> int:
         """Learn from all bars since the last turn, and publish."""
@@ -159,6 +166,6 @@ class Publishers:
         for _ in range(count):
             _, bar = self._queue.popleft()
             assert isinstance(bar, Bar)
-            for signal in self.learner.on_bar(bar):
-                self._log.write(SIGNALS_INBOX, signal)
+            for signal in self._learner.on_bar(bar):
+                self._publisher.publish_signal(signal)
         return count

@@ -105,7 +105,7 @@ class Conductor:
         before = signal.signal(signal.SIGINT, self._interrupted)
         self._sink = self._new_sink()
         try:
-            latency = self._drive()
+            last_news = self._drive()
             self._read()
             self._wait_for_sink()
         finally:
@@ -113,7 +113,7 @@ class Conductor:
             self._sink.stop()
             for reader in self._readers:
                 reader.close()
-        return {**self.result.as_json(), "latency_ms": latency}, time.monotonic() - self._begun
+        return {**self.result.as_json(), **last_news}, time.monotonic() - self._begun
 
     def _prepare(self) -> None:
         order = self._order
@@ -128,7 +128,7 @@ class Conductor:
         self._readers = [Reader(self._cluster, codec, topic, order.environment, Start.BEGINNING) for topic in WATCHED]
 
     def _drive(self) -> dict[str, Any]:
-        """Let the engine run to its end, starting it again where it ends itself; return its latencies."""
+        """Let the engine run to its end, starting it again where it ends itself; return its last news."""
         begun = time.monotonic()
         engine = self._engine()
         try:
@@ -152,9 +152,7 @@ class Conductor:
             engine.stop()
         if engine.ended != 0 and not self._stopping:
             raise EngineFailed(engine.ended, self._log("engine"))
-        latency = engine.news.get("latency_ms", {})
-        assert isinstance(latency, dict)
-        return latency
+        return {name: engine.news.get(name, {}) for name in ("forecasts", "latency_ms")}
 
     def _goes_on(self, engine: Child) -> bool:
         """Whether an engine that ended is started again."""

@@ -16,6 +16,8 @@ from typing import Any
 
 import msgspec
 
+from connectors.ai.kafka_signals import KafkaSignals
+from connectors.ai.learner import Learner
 from connectors.brokers.paper import PaperBroker, PaperVenue, SqliteLedger
 from connectors.kafka.environment import require_mode
 from connectors.registry.client import ConfluentRegistry
@@ -25,7 +27,7 @@ from schemas.record import Record
 from schemas.topics import MARKET_BARS, MARKET_MARKS, ORDERS_COMMANDS
 from streams.execution.handler import Execution
 from streams.replay.actors import Market, Publishers, Relay, Timed
-from streams.replay.backtest import CLOCK, inform
+from streams.replay.backtest import CLOCK, inform, publisher_of
 from streams.replay.once import Log, OnceSource
 from streams.replay.order import Order
 from streams.replay.plan import Plan, opening
@@ -46,7 +48,8 @@ class Engine:
         self.plan: Plan = order.plan()
         self._speed = order.speed
         cluster = Cluster(order.bootstrap_servers)
-        codec = codec_of(ConfluentRegistry(order.registry_url))
+        self._registry = ConfluentRegistry(order.registry_url)
+        codec = codec_of(self._registry)
         require_mode({"bootstrap.servers": order.bootstrap_servers}, codec, order.environment, Mode.REPLAY)
         self.app = RoomApp(order.environment, cluster, codec, folder, replication=order.replication)
         self._venue = PaperVenue(
@@ -67,6 +70,8 @@ class Engine:
         for room in self.rooms:
             self.app.carry(room)
         self.app.carry(self.effect)
+        self.learner = Learner(self.plan.provider_id) if self.plan.provider_id else None
+        self._signals: KafkaSignals | None = None
         self._sources: dict[str, OnceSource] = {}
         self._actors: list[Timed] = []
         self._told_s = 0.0
@@ -94,6 +99,8 @@ class Engine:
             await self.app.stop()
             for source in self._sources.values():
                 source.close()
+            if self._signals is not None:
+                self._signals.close()
 
     def _all_actors(self) -> list[Timed]:
         actors: list[AsyncActor] = [
@@ -106,12 +113,19 @@ class Engine:
                 self.app.source("execution"),
             ),
         ]
-        if self.plan.provider_id:
-            from connectors.ai.learner import Learner  # noqa: PLC0415 - river is slow to import, and not always wanted
-
-            reader = self.app.reader(MARKET_BARS, "publishers", Start.BEGINNING)
-            learner = Learner(provider_id=self.plan.provider_id)
-            actors.append(Publishers(learner, reader, self._source("publishers")))
+        if self.learner is not None:
+            self._signals = KafkaSignals(
+                self.app.cluster.bootstrap_servers, self._registry, environment=self.app.environment
+            )
+            actors.append(
+                Publishers(
+                    self.learner,
+                    self.app.reader(MARKET_BARS, "publishers", Start.BEGINNING),
+                    publisher_of(self._signals, self.learner),
+                    self._log,
+                    self.app.progress,
+                )
+            )
         return [Timed(actors[i]) for i in in_order([actor.name for actor in actors])]
 
     async def _until_ready(self) -> None:
@@ -185,6 +199,8 @@ async def _main(order: Order, folder: Path) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop)
     done = await engine.run()
+    forecasts = engine.learner.score().rows() if engine.learner is not None else ()
+    tell({"forecasts": dict(forecasts)})
     tell({"done": done, "steps": engine.steps, "time_us": engine.time_us, "latency_ms": engine.latency_ms()})
     return 0
 
