@@ -90,6 +90,7 @@ class Totals(Part, frozen=True):
     cash: signed; reserved: cash or margin held for working orders
     values: what positions add to equity; gross, net: absolute and signed notional; worst: absolute notional if the
         working orders that increase it all fill
+    sectors: worst by `currency|sector`
     equity: in the base currency, as last computed; absent where something cannot be priced
     peak: highest equity, moved by deposits and withdrawals
     deposits: money in less money out, in the base currency; absent once a movement could not be converted
@@ -105,6 +106,7 @@ class Totals(Part, frozen=True):
     gross: dict[str, Decimal] = field(default_factory=dict)
     net: dict[str, Decimal] = field(default_factory=dict)
     worst: dict[str, Decimal] = field(default_factory=dict)
+    sectors: dict[str, Decimal] = field(default_factory=dict)
     equity: Decimal | None = ZERO
     peak: Decimal = ZERO
     deposits: Decimal | None = ZERO
@@ -144,7 +146,8 @@ class Holding(Part, frozen=True):
     other_fees: fees in other currencies than the settlement currency
     buys, sells: open quantities of working orders
     mark, mark_us: last folded; value: what it adds to equity; notional: signed; worst: absolute, if what works fills
-    currency: of these amounts; empty before the first mark
+    exposure: the worst signed position at the mark, as a plain number for the portfolio's measures
+    currency: of these amounts; sector: of the instrument; both empty before the first valuation
     last_strategy: who traded last
     guards: what watches it, by owner; the owner of the whole position is empty
     """
@@ -160,7 +163,9 @@ class Holding(Part, frozen=True):
     value: Decimal = ZERO
     notional: Decimal = ZERO
     worst: Decimal = ZERO
+    exposure: float = 0.0
     currency: str = ""
+    sector: str = ""
     last_strategy: str = ""
     guards: dict[str, Guard] = field(default_factory=dict)
 
@@ -174,6 +179,7 @@ class Trades(Part, frozen=True):
 class Account(Part, frozen=True):
     """One account.
 
+    holdings: in name order; floats are summed over them
     orders: those that may still trade; ended: those that ended lately, for late words about them
     """
 

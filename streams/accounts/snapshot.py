@@ -13,7 +13,7 @@ from schemas.position import AccountSnapshot
 from schemas.risk import Exposure, Limit, LimitUse, RiskSnapshot, ScenarioResult
 from schemas.scalars import DAY_US, SECOND_US, rounded
 from streams.accounts.risk.bounds import Bounds, compiled
-from streams.accounts.risk.exposures import account_exposures, by_dimension
+from streams.accounts.risk.exposures import account_book, by_dimension
 from streams.accounts.risk.flow import MINUTE_US
 from streams.accounts.risk.portfolio import Measures, measure, stressed
 from streams.accounts.risk.states import state_of
@@ -116,11 +116,11 @@ NOT_ANALYSED: dict[str, Any] = {"uses": []}
 def _analysis(turn: Turn, standing: Standing) -> dict[str, Any]:
     """Use of limits, measures of the portfolio, exposures by dimension and scenarios, as fields of the snapshot."""
     account, shared = turn.account, turn.shared
-    exposures = account_exposures(account, shared)
-    if exposures is None:
+    book = account_book(account, shared)
+    if book is None:
         return {"uses": _uses(turn, standing, {})}
-    found = measure(account.histories, exposures)
-    results = stressed(account.histories, exposures, shared.instruments)
+    found = measure(account.histories, book)
+    results = stressed(account.histories, book, shared.instruments, found)
     return {
         "value_at_risk": None if found is None else _money(found.parametric),
         "expected_shortfall": None if found is None else _money(found.shortfall_99),

@@ -70,6 +70,8 @@ class Turn:
         old = account.holdings.get(holding.instrument_id)
         holdings = dict(account.holdings)
         holdings[holding.instrument_id] = valued
+        if old is None:
+            holdings = dict(sorted(holdings.items()))
         self.account = replace(account, holdings=holdings, totals=swapped(account.totals, old, valued))
         if old is None:
             self.retag()

@@ -83,30 +83,37 @@ def equity_of(account: Account, shared: Shared) -> Decimal | None:
 def marked(holding: Holding, instrument: Instrument, mark: Decimal | None, at_us: int) -> Holding:
     """The holding at a mark. Where a mark cannot value it (an inverse contract at zero), it has none."""
     kind, multiplier = instrument.contract, instrument.multiplier
-    currency = instrument.settlement_currency
     if mark is None or (kind is ContractKind.INVERSE and mark <= 0):
-        return replace(holding, mark=None, mark_us=at_us, value=ZERO, notional=ZERO, worst=ZERO, currency=currency)
+        return _without_mark(holding, instrument, at_us)
     held = holding.net.quantity
     unit = value(kind, mark, ONE, multiplier)
     notional = held * unit
     if abs(notional) >= BOUND:
-        return replace(holding, mark=None, mark_us=at_us, value=ZERO, notional=ZERO, worst=ZERO, currency=currency)
+        return _without_mark(holding, instrument, at_us)
     if pays_difference(instrument.instrument_class, kind):
         worth = unrealised(holding.net, Terms(kind, multiplier), mark)
     else:
         worth = notional
+    exposure = worst_position(holding) * unit
     return replace(
-        holding, mark=mark, mark_us=at_us, value=worth, notional=notional,
-        worst=worst_quantity(holding) * abs(unit), currency=currency,
+        holding, mark=mark, mark_us=at_us, value=worth, notional=notional, worst=abs(exposure),
+        exposure=float(exposure), currency=instrument.settlement_currency, sector=instrument.sector,
     )  # fmt: skip
 
 
-def worst_quantity(holding: Holding) -> Decimal:
-    """The largest absolute position that fills of working orders, in any order and number, can lead to."""
+def _without_mark(holding: Holding, instrument: Instrument, at_us: int) -> Holding:
+    return replace(
+        holding, mark=None, mark_us=at_us, value=ZERO, notional=ZERO, worst=ZERO, exposure=0.0,
+        currency=instrument.settlement_currency, sector=instrument.sector,
+    )  # fmt: skip
+
+
+def worst_position(holding: Holding) -> Decimal:
+    """The signed position, of all that fills of working orders in any order and number can lead to, that is largest."""
     held = holding.net.quantity
     if not holding.buys and not holding.sells:
-        return abs(held)
-    return max(abs(held), abs(held + holding.buys), abs(held - holding.sells))
+        return held
+    return max((held, held + holding.buys, held - holding.sells), key=abs)
 
 
 def is_unpriced(holding: Holding) -> bool:
@@ -117,6 +124,7 @@ def is_unpriced(holding: Holding) -> bool:
 def swapped(totals: Totals, old: Holding | None, new: Holding) -> Totals:
     """The sums after a holding changed from old to new."""
     values, gross, net, worst = dict(totals.values), dict(totals.gross), dict(totals.net), dict(totals.worst)
+    sectors = dict(totals.sectors)
     unpriced = totals.unpriced
     if old is not None:
         if old.currency:
@@ -124,6 +132,7 @@ def swapped(totals: Totals, old: Holding | None, new: Holding) -> Totals:
             gross[old.currency] -= abs(old.notional)
             net[old.currency] -= old.notional
             worst[old.currency] -= old.worst
+            sectors[f"{old.currency}|{old.sector}"] -= old.worst
         unpriced -= is_unpriced(old)
     currency = new.currency
     if currency:
@@ -131,4 +140,7 @@ def swapped(totals: Totals, old: Holding | None, new: Holding) -> Totals:
         gross[currency] = gross.get(currency, ZERO) + abs(new.notional)
         net[currency] = net.get(currency, ZERO) + new.notional
         worst[currency] = worst.get(currency, ZERO) + new.worst
-    return replace(totals, values=values, gross=gross, net=net, worst=worst, unpriced=unpriced + is_unpriced(new))
+        sector = f"{currency}|{new.sector}"
+        sectors[sector] = sectors.get(sector, ZERO) + new.worst
+    unpriced += is_unpriced(new)
+    return replace(totals, values=values, gross=gross, net=net, worst=worst, sectors=sectors, unpriced=unpriced)

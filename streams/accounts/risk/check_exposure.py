@@ -1,10 +1,8 @@
 """Checks of what the account would hold: cash, margin, positions, concentration, exposure."""
 
-from collections.abc import Callable
 from decimal import Decimal
 
 from schemas.control import MarginRegime
-from streams.accounts.account import Holding
 from streams.accounts.positions.contract import ONE, value
 from streams.accounts.risk.reading import Reading, denied, passed, text, unless_shrinking, within
 from streams.accounts.risk.view import View, maintenance_rate
@@ -83,7 +81,7 @@ def sector_concentration(view: View) -> Reading:
     sector = "" if view.instrument is None else view.instrument.sector
     if not sector:
         return denied("SECTOR_CONCENTRATION_UNKNOWN", "", "", "sector=unknown")
-    total = _sum_of(view, lambda held: _sector(view, held) == sector)
+    total = _of_sector(view, sector)
     return _bounded(view, name, _of_equity(view, total), "SECTOR_CONCENTRATION", f"sector={sector}")
 
 
@@ -130,7 +128,15 @@ def _bounded(view: View, name: str, value: Decimal | None, code: str, inputs: st
 
 
 def _position(view: View) -> str:
-    return f"held={text(view.held)} buys={text(view.buys)} sells={text(view.sells)} order={text(view.signed)}"
+    if WORDS not in view.memo:
+        view.memo[WORDS] = (
+            f"held={text(view.held)} buys={text(view.buys)} sells={text(view.sells)} order={text(view.signed)}"
+        )
+    found: str = view.memo[WORDS]
+    return found
+
+
+WORDS = "position"
 
 
 def _of_equity(view: View, amount: Decimal | None) -> Decimal | None:
@@ -138,29 +144,36 @@ def _of_equity(view: View, amount: Decimal | None) -> Decimal | None:
     return None if amount is None or equity is None or equity <= 0 else amount / equity
 
 
-def _sector(view: View, holding: Holding) -> str:
-    instrument = view.shared.instruments.get(holding.instrument_id)
-    return "" if instrument is None else instrument.sector
-
-
-def _sum_of(view: View, belongs: Callable[[Holding], bool]) -> Decimal | None:
-    """Worst value of the holdings that belong, the proposed order included; None where one cannot be converted."""
-    total = view.value_after
-    if total is None:
+def _of_sector(view: View, sector: str) -> Decimal | None:
+    """Worst value of the sector's holdings, the proposed order included; None where one cannot be converted."""
+    if view.value_after is None or view.rate is None:
         return None
     base = view.account.profile.base_currency
-    for holding in view.account.holdings.values():
-        if holding.instrument_id == view.proposal.instrument_id or not holding.worst or not belongs(holding):
-            continue
-        rate = conversion(view.shared, holding.currency, base)
-        if rate is None:
-            return None
-        total += holding.worst * rate
+    total = view.value_after
+    if view.holding.sector == sector:
+        total -= view.holding.worst * view.rate
+    for key, amount in view.account.totals.sectors.items():
+        currency, _, name = key.partition("|")
+        if name == sector and amount:
+            rate = conversion(view.shared, currency, base)
+            if rate is None:
+                return None
+            total += amount * rate
     return total
 
 
 def _of_strategy(view: View) -> Decimal | None:
     """Worst value of what the strategy holds and works in all instruments, this order included."""
+    if OWN not in view.memo:
+        view.memo[OWN] = _sum_of_strategy(view)
+    found: Decimal | None = view.memo[OWN]
+    return found
+
+
+OWN = "strategy"
+
+
+def _sum_of_strategy(view: View) -> Decimal | None:
     strategy = view.proposal.strategy_id
     worst: dict[str, list[Decimal]] = {}
     for holding in view.account.holdings.values():

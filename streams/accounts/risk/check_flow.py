@@ -1,5 +1,6 @@
 """Checks of time, flow and standing: states, losses, rates, repeats, signals, discrepancies."""
 
+from bisect import bisect_right
 from decimal import Decimal
 
 from schemas.control import Scope, TradingState
@@ -92,7 +93,8 @@ def _rate(view: View, name: str, code: str, times: dict[str, tuple[int, ...]]) -
         limit = view.bounds.limit(name) if scope is Scope.ACCOUNT else view.bounds.anywhere(name, scope).get(key)
         if limit is None:
             continue
-        count = 1 + sum(1 for at in times.get(f"{key[0]}|{key[1]}", ()) if at > since)
+        sent = times.get(f"{key[0]}|{key[1]}", ())
+        count = 1 + len(sent) - bisect_right(sent, since)
         if count > limit.value:
             return denied(code, count, limit.value, f"scope={key[0]}|{key[1]}")
         reading = passed(count, limit.value)
@@ -121,11 +123,9 @@ def protections(view: View) -> Reading:
     if view.reducing:
         return PASSED
     proposal = view.proposal
-    for latch in view.account.condition.latches.values():
-        if not latch.check_id.startswith("protection."):
-            continue
-        mine = latch.scope_id in ("", proposal.instrument_id, f"{proposal.strategy_id}/{proposal.instrument_id}")
-        if mine and view.now_us < latch.until_us:
+    mine = ("", proposal.instrument_id)
+    for _, latch in sorted(view.account.condition.latches.items()):
+        if latch.check_id.startswith("protection.") and latch.scope_id in mine and view.now_us < latch.until_us:
             code = latch.check_id.removeprefix("protection.").upper()
             return denied(f"PROTECTION_{code}", latch.value, latch.limit, f"until={latch.until_us}")
     return PASSED
@@ -180,7 +180,10 @@ def no_discrepancy(view: View) -> Reading:
 
 def outcome_known(view: View) -> Reading:
     """No order in this instrument waits for the broker to say whether it exists."""
-    for order in view.account.orders.values():
-        if order.instrument_id == view.proposal.instrument_id and order.shown is OrderStatus.UNKNOWN:
-            return denied("OUTCOME_UNKNOWN", order.client_order_id)
-    return PASSED
+    name = view.proposal.instrument_id
+    waiting = [
+        order.client_order_id
+        for order in view.account.orders.values()
+        if order.instrument_id == name and order.shown is OrderStatus.UNKNOWN
+    ]
+    return denied("OUTCOME_UNKNOWN", min(waiting)) if waiting else PASSED

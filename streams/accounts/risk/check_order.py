@@ -4,9 +4,10 @@ from bisect import bisect_right
 from decimal import Decimal
 
 from schemas.control import MarginRegime, Scope
-from schemas.order import OrderType, TimeInForce
+from schemas.order import OrderType, Side, TimeInForce
 from schemas.reference import Instrument, TradingSession
 from schemas.scalars import SCALE, SECOND_US
+from streams.accounts.orders.order import Order
 from streams.accounts.positions.contract import value
 from streams.accounts.risk.reading import PASSED, Reading, denied, passed, text, within
 from streams.accounts.risk.view import View
@@ -273,13 +274,16 @@ def _short(view: View) -> Decimal:
 
 
 def self_match(view: View) -> Reading:
-    """An own working order on the other side, at a price that this one would meet."""
+    """An own working order on the other side, at a price that this one would meet; of several the first by id."""
+    name, mine = view.proposal.instrument_id, view.proposal.limit_price
+    met: Order | None = None
     for order in view.account.orders.values():
-        if order.instrument_id != view.proposal.instrument_id or not order.open_quantity:
+        if order.instrument_id != name or (order.side is Side.BUY) is view.buying or not order.open_quantity:
             continue
-        if (order.signed > 0) == view.buying or order is view.proposal.replaces:
-            continue
-        mine, theirs = view.proposal.limit_price, order.limit_price
-        if mine is None or theirs is None or (mine >= theirs if view.buying else mine <= theirs):
-            return denied("SELF_MATCH", text(mine), text(theirs), f"order={order.client_order_id}")
-    return PASSED
+        theirs = order.limit_price
+        meets = mine is None or theirs is None or (mine >= theirs if view.buying else mine <= theirs)
+        if meets and (met is None or order.client_order_id < met.client_order_id):
+            met = order
+    if met is None:
+        return PASSED
+    return denied("SELF_MATCH", text(mine), text(met.limit_price), f"order={met.client_order_id}")

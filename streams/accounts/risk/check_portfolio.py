@@ -5,10 +5,12 @@ They cost the account nothing where their limit is not set: then they pass unmea
 
 from decimal import Decimal
 
-from streams.accounts.risk.exposures import exposures_of
-from streams.accounts.risk.portfolio import Measures, measure, stressed
+from streams.accounts.risk.exposures import proposed_book
+from streams.accounts.risk.portfolio import Book, Measures, measure, stressed
 from streams.accounts.risk.reading import Reading, passed, text, unless_shrinking, within
 from streams.accounts.risk.view import View
+
+BOOK, MEASURES = "book", "measures"
 
 
 def value_at_risk(view: View) -> Reading:
@@ -31,10 +33,10 @@ def stress_loss(view: View) -> Reading:
     """The worst declared scenario."""
     if view.bounds.limit("stress_loss_max") is None:
         return passed("not limited")
-    exposures = exposures_of(view)
-    if exposures is None:
+    book = _book(view)
+    if book is None:
         return within(view, "stress_loss_max", None, "STRESS_LOSS")
-    results = stressed(view.account.histories, exposures, view.shared.instruments)
+    results = stressed(view.account.histories, book, view.shared.instruments, measures(view))
     known = [(result, name) for name, result in results.items() if result is not None]
     if len(known) < len(results):
         return within(view, "stress_loss_max", None, "STRESS_LOSS", "history=short")
@@ -54,10 +56,17 @@ def _of_measures(view: View, limit: str, code: str, field: str) -> Reading:
 
 def measures(view: View) -> Measures | None:
     """Measures of the resulting portfolio, computed once for a view."""
-    if view.portfolio is None:
-        exposures = exposures_of(view)
-        view.portfolio = (None if exposures is None else measure(view.account.histories, exposures),)
-    found: Measures | None = view.portfolio[0]
+    if MEASURES not in view.memo:
+        book = _book(view)
+        view.memo[MEASURES] = None if book is None else measure(view.account.histories, book)
+    found: Measures | None = view.memo[MEASURES]
+    return found
+
+
+def _book(view: View) -> Book | None:
+    if BOOK not in view.memo:
+        view.memo[BOOK] = proposed_book(view)
+    found: Book | None = view.memo[BOOK]
     return found
 
 

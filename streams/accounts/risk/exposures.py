@@ -1,86 +1,85 @@
 """Exposures in base currency as plain numbers, for the portfolio measures; and by every dimension, for people."""
 
+from bisect import bisect_left
 from decimal import Decimal
 
-from streams.accounts.account import Account, Holding
-from streams.accounts.positions.contract import ONE, value
+from streams.accounts.account import Account
+from streams.accounts.risk.portfolio import Book, book_of
 from streams.accounts.risk.view import View
 from streams.accounts.shared import Shared
 from streams.accounts.valuation import conversion
 
-
-def worst_signed(holding: Holding, extra: Decimal = Decimal(0)) -> Decimal:
-    """The signed position, of all that working orders can lead to, that is largest; `extra` is one order more."""
-    held = holding.net.quantity
-    buys = holding.buys + max(Decimal(0), extra)
-    sells = holding.sells - min(Decimal(0), extra)
-    return max((held, held + buys, held - sells), key=abs)
+ZERO = Decimal(0)
 
 
-def exposures_of(view: View) -> dict[str, float] | None:
-    """Worst signed exposure of each instrument with the proposed order; None where one cannot be priced."""
-    if view.unit_mark is None:
+def proposed_book(view: View) -> Book | None:
+    """Worst exposure of each instrument with the proposed order; None where one cannot be priced."""
+    if view.unit_mark is None or view.mark is None:
         return None
-    found = account_exposures(view.account, view.shared, skip=view.proposal.instrument_id)
-    if found is None or view.mark is None:
+    found = _amounts(view.account, view.shared)
+    if found is None:
         return None
-    sign = 1 if view.mark.last >= 0 else -1
+    names, amounts = found
     held, buys, sells = view.held, view.buys, view.sells
     if view.buying:
         buys += view.quantity
     else:
         sells += view.quantity
     worst = max((held, held + buys, held - sells), key=abs)
-    found[view.proposal.instrument_id] = float(worst * view.unit_mark) * sign
-    return found
+    amount = float(worst * view.unit_mark)
+    if view.mark.last < 0:
+        amount = -amount
+    name = view.proposal.instrument_id
+    place = bisect_left(names, name)
+    if place < len(names) and names[place] == name:
+        amounts[place] = amount
+    else:
+        names.insert(place, name)
+        amounts.insert(place, amount)
+    return book_of(names, amounts)
 
 
-def account_exposures(account: Account, shared: Shared, skip: str = "") -> dict[str, float] | None:
-    """Worst signed exposure of each instrument held or worked; None where one cannot be priced."""
+def account_book(account: Account, shared: Shared) -> Book | None:
+    """Worst exposure of each instrument held or worked; None where one cannot be priced."""
+    found = _amounts(account, shared)
+    return None if found is None else book_of(*found)
+
+
+def _amounts(account: Account, shared: Shared) -> tuple[list[str], list[float]] | None:
+    """Instruments in name order and their worst signed exposures."""
+    if account.totals.unpriced:
+        return None
     base = account.profile.base_currency
-    rates: dict[str, float | None] = {}
-    found: dict[str, float] = {}
-    for name, holding in account.holdings.items():
-        if name == skip or not holding.worst:
-            if holding.mark is None and holding.net.quantity:
-                return None
-            continue
-        currency = holding.currency
+    rates: dict[str, float] = {base: 1.0, "": 0.0}
+    for currency in account.totals.worst:
         if currency not in rates:
             rate = conversion(shared, currency, base)
-            rates[currency] = None if rate is None else float(rate)
-        factor = rates[currency]
-        if factor is None:
-            return None
-        if holding.buys or holding.sells:
-            instrument = shared.instruments.get(name)
-            if instrument is None or holding.mark is None:
+            if rate is None:
                 return None
-            unit = value(instrument.contract, holding.mark, ONE, instrument.multiplier)
-            found[name] = float(worst_signed(holding) * unit) * factor
-        else:
-            found[name] = float(holding.notional) * factor
-    return found
+            rates[currency] = float(rate)
+    names: list[str] = []
+    amounts: list[float] = []
+    for name, holding in account.holdings.items():
+        if holding.exposure:
+            names.append(name)
+            amounts.append(holding.exposure * rates[holding.currency])
+    return names, amounts
 
 
 def by_dimension(account: Account, shared: Shared) -> list[tuple[str, str, float, float]]:
     """(dimension, member, net, gross) of what is held, by instrument, sector, currency and strategy, in that order."""
     base = account.profile.base_currency
     sums: dict[tuple[int, str, str], list[float]] = {}
-    for name in sorted(account.holdings):
-        holding = account.holdings[name]
-        instrument = shared.instruments.get(name)
+    for name, holding in account.holdings.items():
         rate = conversion(shared, holding.currency, base) if holding.currency else None
-        if instrument is None or rate is None or not holding.net.quantity:
+        if rate is None or not holding.net.quantity:
             continue
         amount = float(holding.notional * rate)
-        for order, dimension, member in (
-            (0, "INSTRUMENT", name), (1, "SECTOR", instrument.sector), (2, "CURRENCY", instrument.settlement_currency),
-        ):  # fmt: skip
-            _add(sums, (order, dimension, member), amount)
+        _add(sums, (0, "INSTRUMENT", name), amount)
+        _add(sums, (1, "SECTOR", holding.sector), amount)
+        _add(sums, (2, "CURRENCY", holding.currency), amount)
         for owner, net in sorted(holding.owners.items()):
-            share = float(net.quantity / holding.net.quantity) if holding.net.quantity else 0.0
-            _add(sums, (3, "STRATEGY", owner), amount * share)
+            _add(sums, (3, "STRATEGY", owner), amount * float(net.quantity / holding.net.quantity))
     return [(key[1], key[2], pair[0], pair[1]) for key, pair in sorted(sums.items())]
 
 

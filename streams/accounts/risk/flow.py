@@ -1,5 +1,7 @@
 """Flow: counting what goes out, for rates and repeats."""
 
+from bisect import bisect_right
+
 from msgspec.structs import replace
 
 from schemas.control import Scope
@@ -44,6 +46,7 @@ def _noted(times: dict[str, tuple[int, ...]], venue: str, strategy_id: str, now_
     noted = dict(times)
     for _, key in scopes_of(venue, strategy_id):
         name = f"{key[0]}|{key[1]}"
-        kept = tuple(at for at in times.get(name, ()) if at > since)[-TIMES_MAX:]
+        before = times.get(name, ())
+        kept = before[bisect_right(before, since) :][-TIMES_MAX:]
         noted[name] = (*kept, now_us)
     return noted

@@ -7,7 +7,8 @@ empirical quantile. Means are taken as zero: over one day they are noise.
 """
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from math import ceil, sqrt
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,9 +56,49 @@ def with_close(history: History, day: int, close: float) -> History:
     return History(days=(*history.days, day)[-DAYS_MAX:], closes=(*history.closes, close)[-DAYS_MAX:])
 
 
+class Past(NamedTuple):
+    """Daily returns of some instruments, one column each, on the days that all have; and their deviations.
+
+    unit: the returns divided by their deviations
+    """
+
+    returns: Floats
+    deviations: Floats
+    unit: Floats
+
+
+class Book(NamedTuple):
+    """Signed exposures in base currency, in name order; instruments without any are left out."""
+
+    names: tuple[str, ...]
+    weights: Floats
+
+
+def book_of(names: list[str], amounts: list[float]) -> Book:
+    """A book of exposures that are in name order."""
+    return Book(tuple(names), np.array(amounts, dtype=np.float64))
+
+
 _columns: dict[int, tuple[History, Floats, NDArray[np.int64]]] = {}
-_matrices: dict[int, tuple[Mapping[str, History], tuple[str, ...], Floats | None]] = {}
-MEMO_MAX = 4096
+_pasts: dict[tuple[str, ...], tuple[Mapping[str, History], Past | None]] = {}
+_shocks: dict[tuple[str, ...], tuple[Mapping[str, Instrument], Floats]] = {}
+MEMO_MAX = 1024
+
+
+def past_of(histories: Mapping[str, History], names: tuple[str, ...]) -> Past | None:
+    """The past of the named instruments; None where they have too few days in common. Computed once for each input."""
+    known = _pasts.get(names)
+    if known is not None and known[0] is histories:
+        return known[1]
+    returns = _aligned(histories, names)
+    past = None
+    if returns is not None:
+        deviations = np.sqrt(np.mean(returns * returns, axis=0))
+        past = Past(returns, deviations, returns / np.where(deviations > 0, deviations, 1.0))
+    if len(_pasts) >= MEMO_MAX:
+        _pasts.clear()
+    _pasts[names] = (histories, past)
+    return past
 
 
 def _returns(history: History) -> tuple[Floats, NDArray[np.int64]]:
@@ -68,24 +109,11 @@ def _returns(history: History) -> tuple[Floats, NDArray[np.int64]]:
     closes = np.array(history.closes, dtype=np.float64)
     days = np.array(history.days, dtype=np.int64)
     before = np.abs(closes[:-1])
-    with np.errstate(divide="ignore", invalid="ignore"):
-        returns = np.where(before > 0, (closes[1:] - closes[:-1]) / before, 0.0)
+    returns = np.divide(closes[1:] - closes[:-1], before, out=np.zeros_like(before), where=before > 0)
     if len(_columns) >= MEMO_MAX:
         _columns.clear()
     _columns[id(history)] = (history, returns, days[1:])
     return returns, days[1:]
-
-
-def matrix(histories: Mapping[str, History], names: tuple[str, ...]) -> Floats | None:
-    """Returns of the named instruments, one column each, on the days that all have; None where those are too few."""
-    known = _matrices.get(id(histories))
-    if known is not None and known[0] is histories and known[1] == names:
-        return known[2]
-    result = _aligned(histories, names)
-    if len(_matrices) >= MEMO_MAX:
-        _matrices.clear()
-    _matrices[id(histories)] = (histories, names, result)
-    return result
 
 
 def _aligned(histories: Mapping[str, History], names: tuple[str, ...]) -> Floats | None:
@@ -106,26 +134,26 @@ def _aligned(histories: Mapping[str, History], names: tuple[str, ...]) -> Floats
     ])  # fmt: skip
 
 
-def measure(histories: Mapping[str, History], exposures: Mapping[str, float]) -> Measures | None:
-    """Risk of signed exposures in base currency; None where an instrument's past is too short to tell."""
-    held = {name: amount for name, amount in exposures.items() if amount}
-    if not held:
+def measure(histories: Mapping[str, History], book: Book) -> Measures | None:
+    """Risk of a book; None where an instrument's past is too short to tell."""
+    if not book.names:
         return Measures(0.0, 0.0, 0.0, 0.0, 0.0)
-    names = tuple(sorted(held))
-    returns = matrix(histories, names)
-    if returns is None:
+    past = past_of(histories, book.names)
+    if past is None:
         return None
-    weights = np.array([held[name] for name in names])
-    results = returns @ weights
-    deviation = float(np.sqrt(np.mean(results * results)))
+    results = past.returns @ book.weights
     losses = np.sort(-results)[::-1]
     return Measures(
-        parametric=NORMAL_99 * deviation,
+        parametric=NORMAL_99 * _deviation(results),
         historical=max(0.0, _quantile(losses, 0.01)),
         shortfall_97_5=max(0.0, _tail(losses, TAIL_97_5)),
         shortfall_99=max(0.0, _tail(losses, 0.01)),
-        correlated=_correlated(returns, weights),
+        correlated=_deviation(past.unit @ book.weights),
     )
+
+
+def _deviation(results: Floats) -> float:
+    return sqrt(float(results @ results) / len(results))
 
 
 def _quantile(losses: Floats, share: float) -> float:
@@ -135,45 +163,45 @@ def _quantile(losses: Floats, share: float) -> float:
 
 def _tail(losses: Floats, share: float) -> float:
     """Mean of the worst days: at least one, rounded up."""
-    count = max(1, int(np.ceil(len(losses) * share)))
-    return float(np.mean(losses[:count]))
-
-
-def _correlated(returns: Floats, weights: Floats) -> float:
-    """The exposure of one instrument that would move as much as all: square root of w' C w, C the correlations."""
-    deviations = np.sqrt(np.mean(returns * returns, axis=0))
-    safe = np.where(deviations > 0, deviations, 1.0)
-    scaled = (returns / safe) @ weights
-    return float(np.sqrt(np.mean(scaled * scaled)))
+    count = max(1, ceil(len(losses) * share))
+    return float(losses[:count].sum()) / count
 
 
 def stressed(
-    histories: Mapping[str, History], exposures: Mapping[str, float], instruments: Mapping[str, Instrument]
+    histories: Mapping[str, History], book: Book, instruments: Mapping[str, Instrument], found: Measures | None
 ) -> dict[str, float | None]:
-    """Profit (negative: loss) of each declared scenario in base currency; None where the past is too short to tell."""
-    return {scenario.name: _result(scenario, histories, exposures, instruments) for scenario in SCENARIOS}
+    """Profit (negative: loss) of each declared scenario in base currency; None where the past is too short to tell.
+
+    found: the measures of the same book
+    """
+    if not book.names:
+        return {scenario.name: 0.0 for scenario in SCENARIOS}
+    moved = (_shocks_of(instruments, book.names) @ book.weights).tolist()
+    return {
+        scenario.name: moved[number] if scenario.rules else _against_us(scenario, histories, book, found)
+        for number, scenario in enumerate(SCENARIOS)
+    }
 
 
-def _result(
-    scenario: Scenario, histories: Mapping[str, History], exposures: Mapping[str, float],
-    instruments: Mapping[str, Instrument],
-) -> float | None:  # fmt: skip
-    if scenario.rules:
-        shocks = ((amount, shock_of(scenario, instruments[name])) for name, amount in sorted(exposures.items()))
-        return sum(amount * shock for amount, shock in shocks)
-    held = {name: amount for name, amount in exposures.items() if amount}
-    if not held:
-        return 0.0
-    if scenario.correlation is not None:
-        return _all_at_once(histories, held, scenario.volatility)
-    found = measure(histories, held)
-    return None if found is None else -scenario.volatility * found.parametric
-
-
-def _all_at_once(histories: Mapping[str, History], held: Mapping[str, float], multiple: float) -> float | None:
-    names = tuple(sorted(held))
-    returns = matrix(histories, names)
-    if returns is None:
+def _against_us(
+    scenario: Scenario, histories: Mapping[str, History], book: Book, found: Measures | None
+) -> float | None:
+    """A day at the 99 % bound, with the scenario's volatility and correlation."""
+    past = past_of(histories, book.names)
+    if found is None or past is None:
         return None
-    deviations: Any = np.sqrt(np.mean(returns * returns, axis=0))
-    return -multiple * NORMAL_99 * float(np.sum(np.abs(np.array([held[name] for name in names])) * deviations))
+    if scenario.correlation is None:
+        return -scenario.volatility * found.parametric
+    return -scenario.volatility * NORMAL_99 * float(np.abs(book.weights) @ past.deviations)
+
+
+def _shocks_of(instruments: Mapping[str, Instrument], names: tuple[str, ...]) -> Floats:
+    """Shocks by scenario and instrument; computed once for each set of instruments."""
+    known = _shocks.get(names)
+    if known is not None and known[0] is instruments:
+        return known[1]
+    shocks = np.array([[shock_of(scenario, instruments[name]) for name in names] for scenario in SCENARIOS])
+    if len(_shocks) >= MEMO_MAX:
+        _shocks.clear()
+    _shocks[names] = (instruments, shocks)
+    return shocks

@@ -9,6 +9,9 @@ from streams.accounts.risk.view import View
 
 ZERO = Decimal(0)
 
+WORDS_MAX = 16
+"""Longer decimals are cut to twelve places."""
+
 
 class Reading(NamedTuple):
     """The outcome of one check, with texts for people and auditors. `code` is empty on pass."""
@@ -35,8 +38,13 @@ def denied(code: str, value: object = "", limit: object = "", inputs: str = "") 
 
 def text(value: object) -> str:
     """A value as verdicts show it: decimals without exponent, at most twelve places."""
+    if isinstance(value, str):
+        return value
     if isinstance(value, Decimal):
-        return f"{value:.12f}".rstrip("0").rstrip(".") if value.is_finite() else str(value)
+        words = str(value)
+        if len(words) > WORDS_MAX or "E" in words:
+            words = f"{value:.12f}" if value.is_finite() else words
+        return words.rstrip("0").rstrip(".") if "." in words else words
     if isinstance(value, float):
         return f"{value:.9g}"
     return str(value)

@@ -66,6 +66,7 @@ class View:
     quantity: open units proposed; signed: with the side's sign
     worst_before, worst_after: largest absolute position in units without and with the order
     value: of the order at its worst price; value_before, value_after: of the worst position at the mark
+    memo: what several checks need and one computed
     reducing: the order can only shrink the position, whatever else fills
     """
 
@@ -82,7 +83,7 @@ class View:
         self.holding: Holding = account.holdings.get(proposal.instrument_id) or Holding(
             instrument_id=proposal.instrument_id
         )
-        self.portfolio: tuple[Any] | None = None
+        self.memo: dict[str, Any] = {}
         self.emergency = proposal.purpose in EMERGENCY and proposal.reduce_only
         self._quantities()
         self._prices()
