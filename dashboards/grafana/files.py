@@ -1,7 +1,9 @@
 """Generated files: what Grafana and Prometheus read, below `dashboards`."""
 
+import json
 from pathlib import Path
 
+from dashboards.grafana import alerts
 from dashboards.grafana.board import as_json
 from dashboards.grafana.designs import BOARDS
 from dashboards.objectives import rules_file
@@ -13,7 +15,11 @@ BOARD_FOLDER = "grafana/boards"
 def texts() -> dict[str, str]:
     """Every generated file: its path below `dashboards`, and its text."""
     boards = {f"{BOARD_FOLDER}/{board.uid}.json": as_json(board) for board in BOARDS}
-    return {**boards, "prometheus/rules/objectives.yml": rules_file()}
+    return {
+        **boards,
+        "grafana/provisioning/alerting/business.json": json.dumps(alerts.file(), indent=1, ensure_ascii=False) + "\n",
+        "prometheus/rules/objectives.yml": rules_file(),
+    }
 
 
 def write(folder: Path = FOLDER) -> list[Path]:

@@ -82,14 +82,18 @@ class Question(Builder[Dataquery]):
         return self._query
 
 
-def expanded(text: str) -> str:
-    """The SQL with words, tables and views written out; tables are read FINAL, so that what came twice counts once."""
+def expanded(text: str, database: str = "${environment}") -> str:
+    """The SQL with words, tables and views written out; tables are read FINAL, so that what came twice counts once.
+
+    `database` is a name or a variable; empty stands for the data source's own.
+    """
+    place = f"{database}." if database else ""
 
     def put(match: re.Match[str]) -> str:
         word = match[1]
         if word in WORDS:
             return WORDS[word]
-        return f"${{environment}}.{word} FINAL" if word in TABLES else f"${{environment}}.{word}"
+        return f"{place}{word} FINAL" if word in TABLES else f"{place}{word}"
 
     return re.sub(r"(?<!\$)\{(\w+)\}", put, dedent(text).strip())
 
