@@ -131,7 +131,8 @@ def _moved(turn: Turn, holding: Holding, guard: Guard, mark: KnownMark) -> Guard
 
 def on_tick(turn: Turn) -> None:
     """Close what is out of time, and escalate exits that did not fill."""
-    for name in sorted(turn.account.holdings):
+    guarded = [name for name, holding in turn.account.holdings.items() if holding.guards]
+    for name in guarded:
         for owner in sorted(turn.account.holdings[name].guards):
             holding = turn.account.holdings[name]
             guard = holding.guards.get(owner)

@@ -33,6 +33,8 @@ QUERY_FIRST_US = 5 * SECOND_US
 QUERY_LAST_US = 60 * SECOND_US
 """First and longest time between questions about an order that the broker has not answered."""
 
+UNANSWERED = frozenset({OrderStatus.PENDING_NEW, OrderStatus.UNKNOWN})
+
 PATIENCE_US = 30 * SECOND_US
 """How long an order or request may wait for the broker's first word before it is asked."""
 
@@ -161,8 +163,8 @@ def _sweep(turn: Turn) -> None:
 def _ask(turn: Turn) -> None:
     """Query orders whose outcome is unknown, and those whose first word is late; forget orders ended long ago."""
     account, now_us = turn.account, turn.now_us
-    for name in sorted(account.orders):
-        order = account.orders[name]
+    waiting = [order for order in account.orders.values() if order.resting in UNANSWERED or order.requests]
+    for order in sorted(waiting, key=lambda one: one.client_order_id):
         if _due(order, now_us):
             _query(turn, order)
     old = [name for name, order in account.ended.items() if now_us - order.updated_us > ENDED_KEPT_US]
