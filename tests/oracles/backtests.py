@@ -22,7 +22,7 @@ from schemas.scalars import DAY_US, SECOND_US, micros_of
 from schemas.topics import FILLS, ORDERS_COMMANDS, PNL, Topic
 from streams.replay.backtest import Backtest
 from streams.replay.plan import Deployment, Plan
-from tests.paths import ROOT
+from tests.paths import SHARED
 
 EXPONENT = -11
 """A raw price has four decimals and a factor seven: adjusted prices are exact with eleven."""
@@ -60,7 +60,7 @@ class _Step(NamedTuple):
 
 def compute(inputs: dict[str, Any]) -> dict[str, Any]:
     """What the product makes of the case, under the names of its expectations. Raises Unknown."""
-    data, factors = (ROOT.parent / inputs[name] for name in ("data", "factor_file"))
+    data, factors = (SHARED.parent / inputs[name] for name in ("data", "factor_file"))
     if not (data.exists() and factors.exists()):
         raise Unknown(f"{inputs['data']} is not here")
     first, last = _day(inputs["start"]), _day(inputs["end"])
