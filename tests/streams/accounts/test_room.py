@@ -8,7 +8,7 @@ from schemas.order import CancelOrder, ExecType, OrderEvent, OrderStatus, Submit
 from schemas.position import PositionState
 from schemas.risk import RiskSnapshot
 from tests.builders import DAY, NOON, kill, mark, tick, wish
-from tests.streams.accounts.desk import Desk, answer, deposit, desk, filled
+from tests.streams.accounts.desk import Desk, answer, deposit, desk, filled, holding, opened, setting
 
 
 def test_a_wish_becomes_a_verdict_and_an_order_and_a_fill_becomes_a_position() -> None:
@@ -93,3 +93,32 @@ def test_the_order_event_tells_the_first_status() -> None:
     it = desk()
     it.tell(wish())
     assert it.of(OrderEvent)[0].status is OrderStatus.PENDING_NEW
+
+
+def test_an_account_lives_through_the_day_on_which_oil_settled_below_zero() -> None:
+    """WTI of 2020-04-17 to 2020-04-21: long 1,000 barrels, sold at the settlement, then short and bought back."""
+    it = setting(desk(cash=100_000, price="18.31"), price_collar=10, daily_loss_max=1, drawdown_max=1)
+    holding(it, 1000, "18.31")
+    it.tell(tick(NOON + DAY), mark("-36.98", at_us=NOON + DAY))
+    assert it.now(RiskSnapshot)[0].equity == 100_000 - 55_290
+    assert it.now(RiskSnapshot)[0].gross_exposure == 36_980
+    assert it.now(PositionState)[0].unrealised_pnl == -55_290
+    it.tell(wish("out", direction=0.0, at_us=NOON + DAY))
+    assert (it.verdict.approved, it.order.quantity) == (True, D(1000))
+    it.fill(it.order, 1000, "-36.98", at_us=NOON + DAY)
+    assert it.account.totals.cash["USD"] == 100_000 - 18_310 - 36_980
+    assert it.account.totals.equity == it.account.totals.cash["USD"]
+    it.tell(wish("in", at_us=NOON + DAY))
+    assert it.verdict.code == "SIZING_PRICE_NOT_POSITIVE"
+    holding(it, -100, "-36.98")
+    it.tell(tick(NOON + 2 * DAY), mark("8.91", at_us=NOON + 2 * DAY))
+    assert it.account.totals.equity == 44_710 - 4589
+    it.check_codec()
+
+
+def test_a_marked_account_touches_only_those_that_hold_work_or_watch() -> None:
+    it = desk()
+    it.tell(opened("B"), deposit(10, account_id="B"))
+    idle = it.partition.states["B"]
+    it.tell(mark(51, at_us=NOON + DAY))
+    assert it.partition.states["B"] is idle
