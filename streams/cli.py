@@ -4,7 +4,18 @@ import sys
 
 import typer
 
-from streams.commands import data, documents, operate, roles, servers, settings_of, topic_tools
+from streams.commands import (
+    data,
+    documents,
+    operate,
+    orders,
+    replays,
+    risk_tools,
+    roles,
+    servers,
+    settings_of,
+    topic_tools,
+)
 from streams.commands import replay as replay_commands
 from streams.commands import run as run_commands
 from streams.commands.outcome import Exit, Stop, say
@@ -17,7 +28,20 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for commands in (run_commands, replay_commands, servers, roles, operate, data, topic_tools, settings_of, documents):
+for commands in (
+    run_commands,
+    replay_commands,
+    servers,
+    roles,
+    operate,
+    orders,
+    risk_tools,
+    replays,
+    data,
+    topic_tools,
+    settings_of,
+    documents,
+):
     commands.add_to(app)
 
 
