@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -9,6 +10,7 @@ import typer
 
 from connectors.clickhouse.client import ClickHouse
 from streams.cli import app
+from tests.dashboards.boards import committed
 from tests.dashboards.promql import rules
 from tests.dashboards.test_alerts import RULES as BUSINESS
 from tests.paths import ROOT
@@ -16,7 +18,7 @@ from tests.paths import ROOT
 FOLDER = ROOT / "docs" / "runbooks"
 PAGES = sorted(path for path in FOLDER.glob("*.md") if path.name != "README.md")
 SECTIONS = ["What it means", "How to look", "What to do", "When it is over"]
-PLANNED = {"deadletters"}
+PLANNED = {"deadletters", "order"}
 """Commands that pages name and that are still being made."""
 
 
@@ -65,7 +67,20 @@ def test_links_and_commands_of_a_page_exist(path: Path) -> None:
         words = line.split()
         name = next((found for found in (" ".join(words[:2]), words[0]) if found in known), "")
         assert name or words[0] in PLANNED, line
-        assert {word for word in words if word.startswith("--")} <= known.get(name, set()) | {"--help"}, line
+        options = {word for word in words if word.startswith("--")} - {"--help"}
+        assert not name or options <= known[name], line
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
+def test_panels_that_a_page_names_are_on_a_board(path: Path) -> None:
+    titles = {title for board in committed().values() for title in (board["title"], *_titles(board))}
+    named = set(re.findall(r"`([A-Z][a-z]+(?: [a-z]+)+)`", path.read_text()))
+    assert not named - titles - alerts_by_page()[path.name]
+
+
+def _titles(board: dict[str, Any]) -> list[str]:
+    marks = [mark["name"] for mark in board["annotations"]["list"]]
+    return [*marks, *(panel["title"] for panel in board["panels"])]
 
 
 @pytest.mark.servers
