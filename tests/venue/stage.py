@@ -41,17 +41,20 @@ def alpaca_at(at: Venue, account: Json = ALICE, *, manners: Manners = HASTY, sin
 
 def fix_at(port: int, folder: Path, account: Json = ALICE, *, since: str = "", **more: Any) -> FixBroker:
     """A broker for alice over FIX; its journal and sequence numbers are in the folder."""
-    settings = FixSettings(
-        venue="FIXVENUE",
-        host="127.0.0.1",
-        port=port,
-        sender="ALICE",
-        target="VENUE",
-        folder=folder,
-        modes=MODES,
-        client_id_unique=ClientIdUnique.ALWAYS,
-        **({"heartbeat_s": 1, "answer_s": 3.0, "logon_s": 15.0} | more),
-    )
+    fields: dict[str, Any] = {
+        "venue": "FIXVENUE",
+        "host": "127.0.0.1",
+        "port": port,
+        "sender": "ALICE",
+        "target": "VENUE",
+        "folder": folder,
+        "modes": MODES,
+        "client_id_unique": ClientIdUnique.ALWAYS,
+        "heartbeat_s": 1,
+        "answer_s": 3.0,
+        "logon_s": 15.0,
+    }
+    settings = FixSettings(**(fields | more))
     return FixBroker(settings, [FixAccount("alice", account["number"])], [teapots(venue="FIXVENUE")], since=since)
 
 

@@ -31,6 +31,8 @@ class Hub:
         self._held: dict[str, Json] = {}
 
     def tell(self, account: str, event: Json) -> None:
+        if not self._streams.get(account):
+            return
         fault = self._faults.strike(ON_EVENTS, str(event["event"]))
         told = [event]
         if fault is None:

@@ -15,7 +15,7 @@ from connectors.errors import Refused
 from schemas.execution import ExecutionReport, HeldPosition
 from schemas.order import CancelOrder, ExecType, OrderStatus, OrderType, ReplaceOrder, Side, SubmitOrder, TimeInForce
 from schemas.reference import Instrument
-from schemas.scalars import ZERO, micros_of, rounded
+from schemas.scalars import ZERO, InvalidScalar, check_decimal, micros_of, rounded
 
 TYPES: dict[OrderType, str] = {
     OrderType.MARKET: "market",
@@ -262,10 +262,14 @@ def names(request: CancelOrder | ReplaceOrder) -> dict[str, str]:
 
 def average_of(number: Decimal | None) -> Decimal | None:
     """A quotient to the places that we carry, None where it cannot be carried: nothing is counted by an average."""
-    try:
-        return None if number is None else rounded(number)
-    except ArithmeticError:
+    if number is None:
         return None
+    try:
+        average = rounded(number)
+        check_decimal(average)
+    except (ArithmeticError, InvalidScalar):
+        return None
+    return average
 
 
 def _text(number: Decimal) -> str:

@@ -65,9 +65,11 @@ class Fields:
         Nothing is counted by an average, so one that cannot be read spoils no message.
         """
         try:
-            return rounded(Decimal(self.get(tag)))
-        except ArithmeticError:
+            average = rounded(Decimal(self.get(tag)))
+            check_decimal(average)
+        except (ArithmeticError, InvalidScalar):
             return None
+        return average
 
     def amount(self, tag: int) -> Decimal:
         """The number that must be under the tag."""

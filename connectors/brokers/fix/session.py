@@ -5,6 +5,7 @@ counterparty which asks for messages again after a reconnect gets gap fills and 
 """
 
 import asyncio
+import atexit
 import sys
 import time
 from collections.abc import Callable
@@ -20,6 +21,8 @@ from connectors.errors import Unavailable
 Take = Callable[[Fields], None]
 """Takes a message of the counterparty, in the session's thread, before its sequence number moves on."""
 
+_running: set["Session"] = set()
+"""Sessions whose threads run: they call into Python, so nothing of theirs may be collected under them."""
 _LOGOUT_S = 2.0
 _LOOK_S = 0.02
 _GROUPS: dict[int, tuple[int, frozenset[int]]] = {453: (448, frozenset({448, 447, 452}))}
@@ -69,6 +72,7 @@ class Session:
         self._application = _application(fix)(self)
         self._stores = fix.FileStoreFactory(fix.SessionSettings(str(file)))
         self._initiator = fix.SocketInitiator(self._application, self._stores, fix.SessionSettings(str(file)))
+        _running.add(self)
         self._initiator.start()
 
     def stop(self) -> None:
@@ -84,6 +88,7 @@ class Session:
             waited_s += _LOOK_S
         self._initiator.stop(True)
         self._initiator = None
+        _running.discard(self)
 
     def send(self, pairs: Pairs) -> str:
         """Send a message now; its sequence number. Raises Unavailable where it provably was not sent."""
@@ -138,6 +143,12 @@ class Session:
     def _tell(self, fields: Fields | None) -> None:
         if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._news, fields)
+
+
+@atexit.register
+def _stop_all() -> None:
+    for session in list(_running):
+        session.stop()
 
 
 def _application(fix: Any) -> Any:

@@ -65,6 +65,12 @@ def test_an_order_that_is_not_as_promised_is_not_read(changes: dict[str, object]
         wire.order_in(an_order(**changes))
 
 
+@pytest.mark.parametrize("average", ["NaN", "9" * 400, "33.333333333333333333333"])
+def test_an_average_spoils_no_order(average: str) -> None:
+    report = SAY.acknowledgement(wire.order_in(an_order(filled_avg_price=average)))
+    assert report.average_price == (D("33.333333333333") if average.startswith("33") else None)
+
+
 @pytest.mark.parametrize("body", [b"", b"[]", b"{}", b"null", b"<html>", b"\xff\xfe", b'{"id": 1}'])
 def test_what_is_no_order_is_not_read(body: bytes) -> None:
     with pytest.raises(wire.Unreadable):
