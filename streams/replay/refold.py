@@ -4,7 +4,7 @@ Parity of live and paper trading: whoever has the inbox can say what every decis
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from schemas.record import Record
@@ -12,6 +12,7 @@ from schemas.topics import TOPICS, written_by
 from streams.accounts.room import Accounts
 from streams.runtime.clients import Cluster
 from streams.runtime.door import Door
+from streams.runtime.headers import CAUSE, first
 from streams.runtime.intake import Message, RecordCodec
 from streams.runtime.offsets import Offsets
 from streams.runtime.reader import read_topic
@@ -22,6 +23,7 @@ COMPARED = tuple(topic for topic in written_by(Accounts.name) if topic.key == "a
 """Where the room says what it decided."""
 LETTERS = next(topic for topic in TOPICS if topic.name == "dead.letters")
 
+SHOWN_MAX = 500
 AT_ONCE = 500
 """Records folded before their states settle."""
 
@@ -79,7 +81,7 @@ def refold(cluster: Cluster, codec: RecordCodec, environment: str, account_id: s
     door = Door(room, codec, environment, f"{environment}-{room.name}-changelog")
     door.skips.update(ordered_skips(read_topic(cluster, LETTERS.full_name(environment)), codec, source))
     refolded, parked = _refolded(door, folded, environment)
-    recorded = _recorded(cluster, environment)
+    recorded = _recorded(cluster, environment, source, committed)
     wanted = {place for place in refolded.keys() | recorded.keys() if account_id in ("", place[1])}
     differences = [
         found
@@ -114,10 +116,16 @@ def _refolded(
     return said, parked
 
 
-def _recorded(cluster: Cluster, environment: str) -> "defaultdict[Place, list[bytes]]":
+def _recorded(
+    cluster: Cluster, environment: str, source: str, committed: Mapping[int, int]
+) -> "defaultdict[Place, list[bytes]]":
+    """What lies in the topics; what was caused by records that are not judged here is left out."""
     found: defaultdict[Place, list[bytes]] = defaultdict(list)
     for topic in COMPARED:
         for message in read_topic(cluster, topic.full_name(environment)):
+            cause = (first(message.headers(), CAUSE) or b"").decode(errors="replace").rsplit("/", 2)
+            if len(cause) == 3 and cause[0] == source and int(cause[2]) >= committed[int(cause[1])]:
+                continue
             key: bytes | None = message.key()
             found[topic.name, (key or b"").decode(errors="replace")].append(message.value() or b"")
     return found
@@ -170,6 +178,12 @@ def lines(found: Refolded) -> Iterator[str]:
     """For people."""
     for difference in found.differences:
         yield f"{difference.topic} of {difference.account_id}, after {difference.at} equal records:"
-        yield f"  refolded: {difference.refolded or 'nothing'}"
-        yield f"  recorded: {difference.recorded or 'nothing'}"
+        yield f"  refolded: {_short(difference.refolded)}"
+        yield f"  recorded: {_short(difference.recorded)}"
     yield from found.parked
+
+
+def _short(text: str) -> str:
+    if len(text) > SHOWN_MAX:
+        return f"{text[:SHOWN_MAX]}..."
+    return text or "nothing"
