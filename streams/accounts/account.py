@@ -71,6 +71,7 @@ class Condition(Part, frozen=True):
     cases: open discrepancies by id
     latches: by `check_id|scope_id`
     unreadable_us: newest unreadable record not yet reconciled; 0 for none
+    unreadable_seen: where unreadable records lay, newest last
     positions_agreed_us, cash_agreed_us: when the broker last agreed in all
     acted: newest version of each switch that was carried out
     """
@@ -79,6 +80,7 @@ class Condition(Part, frozen=True):
     cases: dict[str, Case] = field(default_factory=dict)
     latches: dict[str, Latch] = field(default_factory=dict)
     unreadable_us: int = 0
+    unreadable_seen: tuple[str, ...] = ()
     positions_agreed_us: int = 0
     cash_agreed_us: int = 0
     acted: dict[str, int] = field(default_factory=dict)
@@ -96,6 +98,7 @@ class Totals(Part, frozen=True):
     deposits: money in less money out, in the base currency; absent once a movement could not be converted
     day: days since 1970; day_equity: equity with which it began, moved by deposits
     window_us, window_equity: start of the present loss window and the equity then; before_equity: of the one before
+    ticked_us: newest tick folded
     snapshot_us: time of the newest risk snapshot; marked_us: of the newest that new marks brought; analysed_us: of the
         newest with the portfolio's measures
     """
@@ -115,6 +118,7 @@ class Totals(Part, frozen=True):
     window_us: int = 0
     window_equity: Decimal | None = None
     before_equity: Decimal | None = None
+    ticked_us: int = 0
     snapshot_us: int = 0
     marked_us: int = 0
     analysed_us: int = 0

@@ -30,6 +30,9 @@ CLEARED_BY_RESUME = ("drawdown", "loss_velocity", "drawdown_stop")
 
 UNREADABLE = "unreadable"
 
+UNREADABLE_MAX = 256
+"""Places of unreadable records remembered."""
+
 
 def open_account(turn: Turn, opened: AccountOpened) -> None:
     """An account begins. Opened twice is opened once."""
@@ -164,9 +167,13 @@ def _resume(turn: Turn, switch: KillSwitch) -> None:
 def unreadable(turn: Turn, record: UnreadableRecord) -> None:
     """Something for this account could not be read: it only reduces until it is reconciled."""
     condition = turn.account.condition
+    place = f"{record.source_partition}/{record.source_offset}"
+    if place in condition.unreadable_seen:
+        return
     turn.change(
         condition=replace(
             condition, own={**condition.own, UNREADABLE: TradingState.REDUCING}, unreadable_us=turn.now_us,
+            unreadable_seen=(*condition.unreadable_seen, place)[-UNREADABLE_MAX:],
             positions_agreed_us=0, cash_agreed_us=0,
         )
     )  # fmt: skip

@@ -43,9 +43,10 @@ def tick(turn: Turn) -> None:
     """The clock moved on."""
     account = turn.account
     profile = account.profile
-    if not profile.opened:
-        return
     now_us = turn.shared.time.now_us
+    if not profile.opened or account.totals.ticked_us >= now_us:
+        return
+    turn.change(totals=replace(account.totals, ticked_us=now_us))
     if profile.waiting and profile.waiting[0].effective_at_us <= now_us:
         _put_into_force(turn)
     roll(turn)

@@ -553,3 +553,19 @@ def test_a_limit_wish_becomes_a_limit_order() -> None:
     it = desk()
     it.tell(wish(order_type=OrderType.LIMIT, limit_price=D("49.50")))
     assert (it.order.order_type, it.order.limit_price) == (OrderType.LIMIT, D("49.50"))
+
+
+def test_a_tick_seen_twice_is_folded_once() -> None:
+    it = holding(desk(), 10)
+    it.tell(tick(NOON + SECOND))
+    before = it.account
+    assert it.tell(tick(NOON + SECOND)) == []
+    assert it.account is before
+
+
+def test_an_unreadable_record_seen_twice_holds_the_account_back_once() -> None:
+    it = desk()
+    it.said += it.partition.fold("A", unreadable("A"))
+    it.tell(resolved(it.of(Discrepancy)[0], adopt=False))
+    assert it.partition.fold("A", unreadable("A")) == []
+    assert it.account.condition.own == {}
