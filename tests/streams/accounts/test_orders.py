@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from schemas.control import Mode
 from schemas.execution import ExecutionReport
 from schemas.order import ExecType, OrderStatus, ReplaceOrder, TimeInForce
+from streams.accounts.orders.document import page
 from streams.accounts.orders.fold import Finding, cancel_sent, find_order, fold_not_sent, fold_report, replace_sent
 from streams.accounts.orders.order import Order
 from streams.accounts.orders.states import (
@@ -25,6 +26,7 @@ from streams.accounts.orders.states import (
 )
 from tests.builders import NOON, report, traded, working
 from tests.oracles.lifecycle import differences
+from tests.paths import ROOT
 from tests.streams.accounts.fix_matrices import MATRICES, scenario
 
 
@@ -294,3 +296,9 @@ def test_whatever_a_broker_says_an_order_stays_consistent_and_survives_encoding(
         if state.resting in DEAD:
             assert state.leaves == 0
     assert msgspec.msgpack.decode(msgspec.msgpack.encode(state), type=Order) == state
+
+
+def test_the_page_on_orders_is_printed_from_the_table() -> None:
+    assert (ROOT / "docs" / "orders.md").read_text(encoding="utf-8") == page(), (
+        "run `python -m streams.accounts.orders.document > docs/orders.md`"
+    )
