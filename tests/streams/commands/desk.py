@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
@@ -30,7 +30,7 @@ DESK = {
     "QL_ENVIRONMENT": "desk",
     "QL_MODE": "paper",
 }
-READY_S = 120.0
+NOTHING: Mapping[str, str] = {}
 
 
 class Desk:
@@ -40,21 +40,21 @@ class Desk:
         self.folder = folder
         self.variables = {**DESK}
 
-    def ask(self, *words: str, code: int = 0, **variables: str) -> subprocess.CompletedProcess[str]:
-        """Run a command as a user does, and hold it to its exit code."""
+    def ask(self, *words: str, code: int = 0, but: Mapping[str, str] = NOTHING) -> subprocess.CompletedProcess[str]:
+        """Run a command as a user does, and hold it to its exit code. `but`: variables that differ from the desk's."""
         ended = subprocess.run(
-            [COMMAND, *words], cwd=self.folder, env=ENVIRON | self.variables | variables, capture_output=True,
+            [COMMAND, *words], cwd=self.folder, env=ENVIRON | self.variables | dict(but), capture_output=True,
             text=True, timeout=300, check=False,
         )  # fmt: skip
         assert ended.returncode == code, f"{words} ended with {ended.returncode}: {ended.stdout}\n{ended.stderr}"
         return ended
 
-    def json(self, *words: str, code: int = 0, **variables: str) -> Any:
+    def json(self, *words: str, code: int = 0, but: Mapping[str, str] = NOTHING) -> Any:
         """What a command prints as JSON."""
-        return json.loads(self.ask(*words, "--json", code=code, **variables).stdout)
+        return json.loads(self.ask(*words, "--json", code=code, but=but).stdout)
 
     def begun(self, *words: str) -> "subprocess.Popen[str]":
-        """A process that goes on; the caller ends it. Returned once it says on stdout or stderr that it is ready."""
+        """A process that goes on; the caller waits for what it says (`until`) and ends it (`stopped`)."""
         return subprocess.Popen(
             list(words), cwd=self.folder, env=ENVIRON | self.variables, stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT, text=True,
