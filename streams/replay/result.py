@@ -142,7 +142,7 @@ class Result:
     def max_drawdown(self) -> Decimal:
         """Deepest fall of an account's daily equity below its highest before, as a fraction: the worst account's."""
         deepest = min((p.max_drawdown or 0.0 for p in self.performance.values()), default=0.0)
-        return rounded(Decimal(-deepest))
+        return rounded(Decimal(abs(deepest)))
 
     @property
     def pnl(self) -> Decimal | None:

@@ -1,0 +1,308 @@
+"""The figures of a report: what ClickHouse's views say of one account, and the statistics of its daily equity.
+
+Days are those of `streams.pnl.days` and of the view `equity_daily`: a day is that of UTC to which its last microsecond
+belongs, its equity the last that risk saw, its return without what was paid in; a year has 252.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+from connectors.clickhouse.client import ClickHouse
+from schemas.position import PnlDimension
+from schemas.scalars import DAY_US
+from streams.pnl.performance.returns import Period, Series, SeriesError
+from streams.pnl.performance.summary import Summary, summarise
+
+EPOCH = date(1970, 1, 1)
+
+
+class NothingRecorded(LookupError):
+    """The database holds no equity of the account, or of any."""
+
+
+class AccountUnclear(LookupError):
+    """Several accounts have figures, and none was named."""
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """One row of `equity_daily`."""
+
+    day: date
+    equity: Decimal
+    net_deposits: Decimal | None
+    day_return: float | None
+    drawdown: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """The newest result of an account, strategy, provider or instrument; `pnl` is None where it cannot be valued."""
+
+    member: str
+    currency: str
+    pnl: Decimal | None
+    realised_pnl: Decimal
+    unrealised_pnl: Decimal | None
+    fees: Decimal
+    fills: int
+    closed_trades: int
+    winning_trades: int
+    turnover: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """Fills of one strategy in one instrument at one venue against the price when the decision fell; positive is cost.
+
+    `mean_bps` is the cost over the notional; None where nothing of value was traded.
+    """
+
+    strategy_id: str
+    instrument_id: str
+    venue: str
+    currency: str
+    fills: int
+    notional: Decimal
+    slippage: Decimal
+    mean_bps: float | None
+    median_bps: float | None
+    worst_bps: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Denial:
+    """Wishes that our own risk denied with one code; the example is the newest."""
+
+    code: str
+    count: int
+    strategies: int
+    newest: str
+    example: str
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """What came of a provider's accepted signals whose horizon has passed."""
+
+    provider_id: str
+    scored: int
+    hit_rate: float
+    mean_return_bps: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """All of one account. `summary` is None where the daily equity has no statistics, and `no_summary` says why."""
+
+    account_id: str
+    currency: str
+    days: tuple[Day, ...]
+    summary: Summary | None
+    no_summary: str
+    account: Member | None
+    members: Mapping[PnlDimension, tuple[Member, ...]]
+    fills: int
+    fees: Mapping[str, Decimal]
+    unreferenced: int
+    executions: tuple[Execution, ...]
+    denials: tuple[Denial, ...]
+    orders: Mapping[str, int]
+    scores: tuple[Score, ...]
+    unvalued: tuple[str, ...]
+    parameters: tuple[tuple[str, str], ...]
+
+    @property
+    def equity(self) -> Decimal:
+        """The newest."""
+        return self.days[-1].equity
+
+    @property
+    def max_drawdown(self) -> float | None:
+        """Deepest fall of daily equity below its highest before, as a fraction; None where one day has none."""
+        falls = [day.drawdown for day in self.days]
+        known = [fall for fall in falls if fall is not None]
+        return max(known) if len(known) == len(falls) else None
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything, under the names that `run --json` and `stats --json` have for it."""
+        sharpe = None if self.summary is None else self.summary["sharpe"].value
+        return {
+            "account": self.account_id,
+            "currency": self.currency,
+            "equity": self.equity,
+            "pnl": None if self.account is None else self.account.pnl,
+            "fees": None if self.account is None else self.account.fees,
+            "fills": self.fills,
+            "fees_by_currency": dict(self.fees),
+            "max_drawdown": self.max_drawdown,
+            "sharpe": {self.account_id: sharpe},
+            "denied": sum(denial.count for denial in self.denials),
+            "denied_by_code": {denial.code: denial.count for denial in self.denials},
+            "orders_by_status": dict(self.orders),
+            "statistics": None if self.summary is None else self.summary.to_json(),
+            "no_statistics": self.no_summary or None,
+            "daily": [asdict(day) for day in self.days],
+            "by": {str(dimension): [asdict(one) for one in found] for dimension, found in self.members.items()},
+            "execution": [asdict(one) for one in self.executions],
+            "unvalued": list(self.unvalued),
+            "parameters": dict(self.parameters),
+        }
+
+
+def figures_of(server: ClickHouse, account_id: str | None) -> Figures:
+    """Ask ClickHouse for everything. Raises NothingRecorded, AccountUnclear, Unavailable and Refused."""
+    asked = _Asked(server, _account(server, account_id))
+    days = tuple(
+        Day(*row)
+        for row in asked.rows(
+            "SELECT day, equity, net_deposits, day_return, if(isFinite(drawdown), drawdown, NULL) "
+            "FROM {db}.equity_daily WHERE account_id = {account:String} ORDER BY day"
+        )
+    )
+    summary, why = _summary(days)
+    members = {dimension: _members(asked, dimension) for dimension in PnlDimension}
+    account = members.pop(PnlDimension.ACCOUNT)
+    ((fills,),) = asked.rows("SELECT count() FROM {db}.fills WHERE account_id = {account:String}")
+    return Figures(
+        account_id=asked.account_id,
+        currency=str(asked.rows(CURRENCY)[0][0]),
+        days=days,
+        summary=summary,
+        no_summary=why,
+        account=account[0] if account else None,
+        members=members,
+        fills=fills,
+        fees=dict(asked.rows(FEES)),
+        unreferenced=int(asked.rows(UNREFERENCED)[0][0]),
+        executions=tuple(Execution(*row) for row in asked.rows(EXECUTIONS)),
+        denials=tuple(Denial(*row) for row in asked.rows(DENIALS)),
+        orders=dict(asked.rows(ORDERS)),
+        scores=tuple(Score(*row) for row in asked.rows(SCORES)),
+        unvalued=tuple(row[0] for row in asked.rows(UNVALUED)),
+        parameters=_parameters(asked),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """Questions about one account."""
+
+    server: ClickHouse
+    account_id: str
+
+    def rows(self, sql: str, **parameters: str) -> list[tuple[Any, ...]]:
+        words = sql.replace("{db}", f"`{self.server.database}`")
+        return self.server.rows(words, {"account": self.account_id, **parameters})
+
+
+CURRENCY = "SELECT argMax(currency, day) FROM {db}.equity_daily WHERE account_id = {account:String}"
+MEMBERS = """
+SELECT member, currency, pnl, realised_pnl, unrealised_pnl, fees, fills, closed_trades, winning_trades, turnover
+FROM {db}.pnl_daily WHERE account_id = {account:String} AND dimension = {dimension:String}
+ORDER BY day DESC LIMIT 1 BY member
+"""
+FEES = """
+SELECT fee_currency, sum(fee) FROM {db}.fills WHERE account_id = {account:String}
+GROUP BY fee_currency ORDER BY fee_currency
+"""
+UNREFERENCED = "SELECT count() FROM {db}.fills WHERE account_id = {account:String} AND reference_price IS NULL"
+EXECUTIONS = """
+SELECT strategy_id, instrument_id, venue, currency, count(), sum(notional) AS traded, sum(slippage) AS cost,
+    if(traded = 0, NULL, toFloat64(cost) / toFloat64(traded) * 10000),
+    quantileExact(0.5)(slippage_bps), max(slippage_bps)
+FROM {db}.execution_quality WHERE account_id = {account:String}
+GROUP BY strategy_id, instrument_id, venue, currency ORDER BY traded DESC, strategy_id, instrument_id
+"""
+DENIALS = """
+SELECT code, count() AS denials, uniqExact(strategy_id), toString(toDate(max(time))),
+    argMax(concat(instrument_id, ': ', arrayStringConcat(arrayMap((c, v, l) -> concat(c, ' ', v, ' / ', l),
+        codes, values, limits), ', ')), time)
+FROM {db}.denials WHERE account_id = {account:String} GROUP BY code ORDER BY denials DESC, code
+"""
+ORDERS = """
+SELECT status, count() AS n FROM {db}.orders WHERE account_id = {account:String} GROUP BY status ORDER BY n DESC, status
+"""
+SCORES = """
+SELECT provider_id, count(), avg(hit), avg(return_our_way) * 10000 FROM {db}.signal_scores
+WHERE provider_id IN (SELECT member FROM {db}.pnl_daily WHERE dimension = 'PROVIDER' AND account_id = {account:String})
+GROUP BY provider_id ORDER BY provider_id
+"""
+UNVALUED = """
+SELECT instrument_id FROM {db}.positions_now
+WHERE account_id = {account:String} AND quantity != 0 AND unrealised_pnl IS NULL ORDER BY instrument_id
+"""
+
+
+def _account(server: ClickHouse, wanted: str | None) -> str:
+    """The account named, or the only one there is."""
+    ready = server.rows(
+        "SELECT count() FROM system.tables WHERE database = {database:String} AND name = 'equity_daily'",
+        {"database": server.database},
+    )
+    if ready == [(0,)]:
+        raise NothingRecorded(f"the database {server.database} has no tables yet")
+    sql = f"SELECT DISTINCT account_id FROM `{server.database}`.risk_snapshot ORDER BY account_id"  # noqa: S608 - ours
+    known = [str(row[0]) for row in server.rows(sql)]
+    if not known or (wanted is not None and wanted not in known):
+        whose = "any account" if wanted is None else f"account {wanted!r}"
+        raise NothingRecorded(f"{server.database} holds no equity of {whose}" + _of_others(known))
+    if wanted is None and len(known) > 1:
+        raise AccountUnclear(f"there are figures of {len(known)} accounts: {', '.join(known)}")
+    return wanted or known[0]
+
+
+def _of_others(known: list[str]) -> str:
+    return f"; there is some of {', '.join(known)}" if known else ""
+
+
+def _members(asked: _Asked, dimension: PnlDimension) -> tuple[Member, ...]:
+    """The newest row of each member, the best first and the unvalued last."""
+    found = [Member(*row) for row in asked.rows(MEMBERS, dimension=str(dimension))]
+    return tuple(sorted(found, key=lambda one: (one.pnl is None, -(one.pnl or 0), one.member)))
+
+
+def _summary(days: tuple[Day, ...]) -> tuple[Summary | None, str]:
+    """The statistics of daily equity, of its returns where money came or went since; or why there are none."""
+    times = [(day.day - EPOCH).days * DAY_US for day in days]
+    try:
+        if len({day.net_deposits for day in days}) == 1:
+            series = Series.of_equity([day.equity for day in days], times)
+        else:
+            worthless = next((day for day in days if day.equity <= 0), None)
+            if worthless is not None:
+                return None, f"equity of {worthless.equity:,.2f} on {worthless.day} has no return"
+            series = Series.of_returns([day.day_return for day in days[1:]], times[1:])
+        return summarise(series, Period.DAILY), ""
+    except SeriesError as error:
+        return None, str(error)
+
+
+def _parameters(asked: _Asked) -> tuple[tuple[str, str], ...]:
+    """What the account was opened with, deployed and bounded by, in words."""
+    found: list[tuple[str, str]] = []
+    opened = asked.rows(
+        "SELECT base_currency, venue, mode, sizing, margin, author, toString(event_time) "
+        "FROM {db}.account_opened FINAL WHERE account_id = {account:String} ORDER BY event_time LIMIT 1"
+    )
+    names = ("Base currency", "Venue", "Mode", "Sizing", "Margin", "Opened by", "Opened at (UTC)")
+    found += [(name, str(value)) for row in opened for name, value in zip(names, row, strict=True)]
+    deployed = asked.rows(
+        "SELECT strategy_id, "
+        "argMax(arrayStringConcat(arrayMap(p -> concat(p.1, '=', p.2), parameters), ', '), event_time) "
+        "FROM {db}.strategy_control FINAL WHERE account_id = {account:String} AND verb IN ('DEPLOY', 'CHANGE')"
+        " GROUP BY strategy_id ORDER BY strategy_id"
+    )
+    found += [(f"Strategy {name}", settings or "as built in") for name, settings in deployed]
+    limits = asked.rows(
+        "SELECT bound.name, bound.scope, bound.scope_id, toString(argMax(bound.value, event_time)) "
+        "FROM {db}.limit_change FINAL ARRAY JOIN limits AS bound WHERE account_id = {account:String} "
+        "GROUP BY bound.name, bound.scope, bound.scope_id ORDER BY bound.name, bound.scope_id"
+    )
+    found += [(f"Limit {name}{f' of {whose}' if whose else ''}", value) for name, _, whose, value in limits]
+    return tuple(found)

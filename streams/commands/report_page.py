@@ -1,0 +1,262 @@
+"""The page of a report: which figure stands where, and what is said where one is missing."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from dashboards.report.page import Column, Curve, Figure, Page, Section, Table, Unit, Value
+from dashboards.report.values import signed, written
+from schemas.position import PnlDimension
+from streams.commands.report_figures import EPOCH, Execution, Figures, Member
+from streams.pnl.performance.metrics import METRICS, SMALL_SAMPLE, Needs
+from streams.pnl.performance.returns import iso_time
+from streams.pnl.performance.summary import Statistic, Summary
+
+DIFFERENCE_MAX = Decimal("0.01")
+"""Of equity from deposits and P&L, above which a reader is told."""
+
+COLUMNS = (
+    Column("P&L after fees", Unit.MONEY),
+    Column("Realised", Unit.MONEY),
+    Column("Unrealised", Unit.MONEY),
+    Column("Fees", Unit.MONEY),
+    Column("Fills", Unit.COUNT),
+    Column("Round trips won", Unit.COUNT),
+    Column("Turnover", Unit.MONEY),
+)
+"""Of a table of members, after their names."""
+
+
+def page_of(figures: Figures, asked: tuple[tuple[str, str], ...], acknowledgement: str, written_at: str) -> Page:
+    """The page; `asked` is what the run was told, `acknowledgement` whom the data is owed to, or empty."""
+    first, last = figures.days[0].day, figures.days[-1].day
+    return Page(
+        title=f"Account {figures.account_id}",
+        subtitle=f"{first} to {last}, {len(figures.days)} days (UTC), in {figures.currency}",
+        figures=_headline(figures),
+        warnings=tuple(_warnings(figures)),
+        curve=_curve(figures),
+        no_curve="There is one day of equity, and a curve needs two.",
+        months=figures.summary.months if figures.summary is not None else {},
+        sections=(
+            _who_earned(figures),
+            _execution(figures),
+            _denials(figures),
+            _statistics(figures),
+            _run(figures, asked, acknowledgement),
+        ),
+        footer=f"Written {written_at} UTC by quantumleap report. All times are UTC.",
+    )
+
+
+def _headline(figures: Figures) -> tuple[Figure, ...]:
+    account, summary = figures.account, figures.summary
+    fall = figures.max_drawdown
+    return (
+        Figure("Equity", figures.equity, Unit.MONEY, figures.currency),
+        Figure("P&L after fees", None if account is None else account.pnl, Unit.MONEY, figures.currency),
+        _of(summary, "total_return", "Return", "without deposits"),
+        Figure("Deepest drawdown", None if fall is None else -fall, Unit.FRACTION, "of daily equity"),
+        _of(summary, "sharpe", "Sharpe ratio", "daily, annualised"),
+        Figure("Fills", figures.fills, Unit.COUNT, f"{_won(account)} round trips won" if account else ""),
+        Figure("Fees", None if account is None else account.fees, Unit.MONEY, figures.currency),
+        Figure("Denied by risk", sum(denial.count for denial in figures.denials), Unit.COUNT, "wishes"),
+    )
+
+
+def _of(summary: Summary | None, name: str, title: str, note: str) -> Figure:
+    if summary is None:
+        return Figure(title, None, Unit.RATIO, note)
+    one = summary[name]
+    unit = Unit.FRACTION if one.unit.startswith("fraction") else Unit.RATIO
+    return Figure(title, one.value if one.why is None else one.shown, unit, f"{note}, n = {one.n}")
+
+
+def _warnings(figures: Figures) -> list[str]:
+    said = []
+    if not figures.fills:
+        said.append("There are no fills: nothing was traded, so equity only shows what was paid in.")
+    if figures.summary is None:
+        said.append(f"Statistics are not computed: {figures.no_summary}.")
+    if figures.unvalued:
+        said.append(f"No unrealised result is known of {', '.join(figures.unvalued)}: a mark or conversion is missing.")
+    account = figures.account
+    if account is None:
+        said.append("No result of the account is recorded yet.")
+    elif account.pnl is None:
+        said.append("The account's P&L is not known: a position cannot be valued; equity is the last that was known.")
+    elif (difference := _difference(figures, account.pnl)) is not None:
+        said.append(f"Equity differs from deposits and P&L by {written(difference, Unit.MONEY)} {figures.currency}.")
+    if figures.unreferenced:
+        said.append(f"{figures.unreferenced} fills have no price of decision and are in no figure of execution.")
+    return said
+
+
+def _difference(figures: Figures, pnl: Decimal) -> Decimal | None:
+    """What equity has beyond deposits and P&L, where it is worth a word."""
+    paid = figures.days[-1].net_deposits
+    if paid is None:
+        return None
+    difference = figures.equity - paid - pnl
+    return difference if abs(difference) > DIFFERENCE_MAX else None
+
+
+def _curve(figures: Figures) -> Curve | None:
+    if len(figures.days) < 2:
+        return None
+    return Curve(
+        currency=figures.currency,
+        days=tuple((day.day - EPOCH).days for day in figures.days),
+        equity=tuple(float(day.equity) for day in figures.days),
+        drawdown=tuple(day.drawdown for day in figures.days),
+    )
+
+
+def _who_earned(figures: Figures) -> Section:
+    titles = {
+        PnlDimension.STRATEGY: ("By strategy", "Strategy", "No strategy has traded."),
+        PnlDimension.PROVIDER: ("By signal provider", "Provider", "No trade followed a provider's signal."),
+        PnlDimension.INSTRUMENT: ("By instrument", "Instrument", "No instrument was traded."),
+    }
+    tables = tuple(
+        Table(title, (Column(name), *COLUMNS), tuple(map(_row, figures.members[dimension])), otherwise)
+        for dimension, (title, name, otherwise) in titles.items()
+    )
+    remark = (
+        f"All amounts in {figures.currency}. Strategies and providers are measured by their own fills at average cost; "
+        "the account nets them, so realised and unrealised differ between tables while P&L adds up."
+    )
+    return Section("Who earned it", (remark,), tables)
+
+
+def _row(one: Member) -> tuple[Value, ...]:
+    return (
+        one.member, one.pnl, one.realised_pnl, one.unrealised_pnl, one.fees, one.fills, _won(one), one.turnover,
+    )  # fmt: skip
+
+
+def _won(one: Member) -> str:
+    return f"{one.winning_trades} of {one.closed_trades}"
+
+
+def _execution(figures: Figures) -> Section:
+    table = Table(
+        "Slippage against the price when the decision fell",
+        (
+            Column("Strategy, instrument, venue"),
+            Column("Fills", Unit.COUNT),
+            Column("Traded", Unit.MONEY),
+            Column("Slippage", Unit.MONEY),
+            Column("Currency"),
+            Column("Mean, bps", Unit.BASIS_POINTS),
+            Column("Median, bps", Unit.BASIS_POINTS),
+            Column("Worst, bps", Unit.BASIS_POINTS),
+        ),
+        tuple(map(_executed, figures.executions)),
+        "There are no fills with a price of decision.",
+    )
+    fees = ", ".join(f"{written(fee, Unit.MONEY)} {currency}" for currency, fee in figures.fees.items() if currency)
+    orders = ", ".join(f"{count} {status}" for status, count in figures.orders.items())
+    remarks = (
+        "Positive slippage is what it cost, negative what it gained, before fees. A basis point is 0.01 %.",
+        f"Fees paid: {fees or 'none'}. Orders by their last status: {orders or 'none'}.",
+    )
+    return Section("Execution quality", remarks, (table,))
+
+
+def _executed(one: Execution) -> tuple[Value, ...]:
+    name = ", ".join((one.strategy_id or "by hand", one.instrument_id, one.venue))
+    return (
+        name, one.fills, one.notional, one.slippage, one.currency, one.mean_bps, one.median_bps, one.worst_bps,
+    )  # fmt: skip
+
+
+def _denials(figures: Figures) -> Section:
+    table = Table(
+        "Denials by their gravest code",
+        (
+            Column("Code"),
+            Column("Denials", Unit.COUNT),
+            Column("Strategies", Unit.COUNT),
+            Column("Newest"),
+            Column("For example: value / limit"),
+        ),
+        tuple((one.code, one.count, one.strategies, one.newest, one.example) for one in figures.denials),
+        "Nothing was denied.",
+    )
+    return Section("Denied by our own risk", (), (table,))
+
+
+def _statistics(figures: Figures) -> Section:
+    title = "Statistics"
+    if figures.summary is None:
+        return Section(title, (f"Not computed: {figures.no_summary}.",))
+    summary = figures.summary
+    names = [name for name, metric in METRICS.items() if metric.needs in (Needs.RETURNS, Needs.RESULTS)]
+    rows = tuple((_words(name), *_statistic(summary[name])) for name in names)
+    columns = (Column("Statistic"), Column("Value"), Column("95 % interval"), Column("n", Unit.COUNT))
+    table = Table("Of daily returns", columns, rows, "", figures=True)
+    falls = tuple(
+        (
+            _day(fall.trough_us), -1 * abs(fall.depth), _day(fall.peak_us),
+            _day(fall.recovery_us) if fall.recovered else "not yet", fall.duration,
+        )
+        for fall in summary.falls
+    )  # fmt: skip
+    deepest = Table(
+        "Deepest drawdowns",
+        (
+            Column("Lowest on"),
+            Column("Depth", Unit.FRACTION),
+            Column("Since"),
+            Column("Recovered"),
+            Column("Days seen", Unit.COUNT),
+        ),
+        falls,
+        "Equity never fell below its highest.",
+    )
+    remarks = [
+        f"{summary.n} daily returns, 252 a year; hit rate, profit factor, expectancy, payoff, SQN and Kelly are of "
+        f"{'closed trades' if summary.basis == 'trades' else 'days'}. A number of too few observations is shown as "
+        f'"n < {SMALL_SAMPLE}".'
+    ]
+    remarks += [f"Note: {note}." for note in summary.notes]
+    scores = Table(
+        "Signals whose horizon has passed",
+        (
+            Column("Provider"),
+            Column("Scored", Unit.COUNT),
+            Column("Came true", Unit.FRACTION),
+            Column("Mean move our way, bps", Unit.BASIS_POINTS),
+        ),
+        tuple(
+            (one.provider_id, one.scored, *(
+                (one.hit_rate, one.mean_return_bps) if one.scored >= SMALL_SAMPLE else (f"n < {SMALL_SAMPLE}",) * 2
+            ))
+            for one in figures.scores
+        ),
+        "No signal's horizon has passed.",
+    )  # fmt: skip
+    return Section(title, tuple(remarks), (table, deepest, scores))
+
+
+def _statistic(one: Statistic) -> tuple[Value, ...]:
+    if one.low is None or one.high is None or one.why is not None:
+        return signed(one.shown), "", one.n
+    form = ".2%" if one.unit.startswith("fraction") else ",.3g"
+    return signed(one.shown), f"{signed(format(one.low, form))} to {signed(format(one.high, form))}", one.n
+
+
+def _words(name: str) -> str:
+    special = {"cagr": "CAGR", "sqn": "SQN", "value_at_risk": "Value at risk, 1 day, 95 %"}
+    return special.get(name, name.replace("_", " ").capitalize())
+
+
+def _day(time_us: int | None) -> str:
+    return "start" if time_us is None else iso_time(time_us)
+
+
+def _run(figures: Figures, asked: tuple[tuple[str, str], ...], acknowledgement: str) -> Section:
+    rows = tuple((name, signed(value)) for name, value in (*asked, *figures.parameters))
+    table = Table("Parameters", (Column("Name"), Column("Value")), rows, "None are recorded.")
+    return Section("This run", (acknowledgement or "Whom the market data is owed to is not known here.",), (table,))
