@@ -5,6 +5,7 @@ from typing import Any
 
 from streams.commands.outcome import Exit, Stop
 
+REPEAT = "the same command may be repeated; `quantumleap doctor` looks at the servers"
 Row = tuple[type[Exception], Callable[[Any], Stop]]
 
 
@@ -21,6 +22,8 @@ def explained(error: Exception) -> Stop:
 
 
 def _rows() -> tuple[Row, ...]:
+    from confluent_kafka import KafkaException  # noqa: PLC0415 - only where something is wrong
+
     from connectors.embedded.errors import EmbeddedError, PortTaken  # noqa: PLC0415 - only where something is wrong
     from connectors.errors import Refused, Unavailable  # noqa: PLC0415
     from connectors.feeds.errors import FeedError, UnknownDataSet  # noqa: PLC0415
@@ -29,6 +32,9 @@ def _rows() -> tuple[Row, ...]:
     from connectors.registry.errors import RegistryError, Unreachable  # noqa: PLC0415
     from streams.pnl.performance.returns import SeriesError  # noqa: PLC0415
     from streams.replay.conductor import EngineFailed  # noqa: PLC0415
+    from streams.runtime.offsets import TopicGone  # noqa: PLC0415
+    from streams.runtime.reader import ReadStandsStill  # noqa: PLC0415
+    from streams.runtime.source import DeliveryFailed  # noqa: PLC0415
 
     return (
         (PortTaken, lambda e: _told(e, Exit.CONFIG)),
@@ -44,12 +50,20 @@ def _rows() -> tuple[Row, ...]:
         (SeriesError, lambda e: Stop(str(e), next_step="mend the file; nothing was computed of a part of it")),
         (UnknownCalendar, lambda e: Stop(str(e), next_step="correct the instrument's calendar", code=Exit.CONFIG)),
         (EngineFailed, lambda e: Stop(str(e), next_step=f"read {e.log}; the same command goes on where it was")),
+        (TopicGone, lambda e: Stop(str(e), next_step="run `quantumleap setup`", code=Exit.CONFIG)),
+        (ReadStandsStill, lambda e: Stop(str(e), next_step=REPEAT, code=Exit.UNREACHABLE)),
+        (DeliveryFailed, lambda e: Stop(str(e), next_step=REPEAT, code=Exit.UNREACHABLE)),
+        (KafkaException, _kafka),
         (ModuleNotFoundError, _missing),
     )
 
 
 def _told(error: Any, code: Exit) -> Stop:
     return Stop(error.what, why=error.why, next_step=error.next_step, code=code)
+
+
+def _kafka(error: Any) -> Stop:
+    return Stop("Kafka did not do what was asked", why=error.args[0].str(), next_step=REPEAT, code=Exit.UNREACHABLE)
 
 
 def _missing(error: ModuleNotFoundError) -> Stop:

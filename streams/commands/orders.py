@@ -263,9 +263,9 @@ def _ask(
     reader = Reader(found.cluster, found.codec, ACCOUNTS_EVENTS, found.environment, start)
     source = Source(found.cluster, found.codec, found.environment, "control")
     try:
+        say(f"asking: request {asked.request_id}")
         source.write(asked)
         source.flush()
-        say(f"asked: request {asked.request_id}")
         answer = _Answer(asked)
         answer.wait(reader, wait_s)
     finally:
