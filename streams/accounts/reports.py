@@ -5,7 +5,7 @@ from decimal import Decimal
 from msgspec.structs import replace
 
 from schemas.execution import ExecutionReport, Fill, NotSent
-from schemas.order import OrderStatus, OrderType, Side, TimeInForce
+from schemas.order import ExecType, OrderStatus, OrderType, Side, TimeInForce
 from schemas.reference import ContractKind, Instrument
 from schemas.risk import DiscrepancyKind, RiskEventKind
 from schemas.scalars import rounded
@@ -17,6 +17,7 @@ from streams.accounts.orders.order import EXTERNAL, Execution, Order
 from streams.accounts.orders.states import Trigger
 from streams.accounts.positions.contract import ONE, pays_difference, value
 from streams.accounts.positions.ledger import FLAT, Folded, Net, fold_fill, undo_fill
+from streams.accounts.queries import query_contradiction
 from streams.accounts.risk.latches import note_execution, note_outcome
 from streams.accounts.snapshot import say_snapshot
 from streams.accounts.stops import arm, on_order_ended
@@ -55,6 +56,11 @@ def report(turn: Turn, said: ExecutionReport) -> None:
         _moved(turn, order, step.order, step.trigger, step.changes, said)
     for finding in step.findings:
         _found(turn, step.order, finding, said)
+    if Finding.CONTRADICTION in step.findings:
+        query_contradiction(turn, step.order)
+    elif said.exec_type is ExecType.ORDER_STATUS and not step.findings:
+        name = case_id(turn, DiscrepancyKind.ORDER, step.order.client_order_id)
+        close_case(turn, name, "rule", "the broker answered, and both sides agree")
     if step.order is not order:
         note_outcome(turn, step.order, step.trigger)
         _settled(turn, step.order)

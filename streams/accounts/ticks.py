@@ -6,7 +6,6 @@ from msgspec.structs import replace
 
 from schemas.control import Mode, TradingState
 from schemas.market import MarkBatch
-from schemas.order import OrderStatus, QueryOrder
 from schemas.reference import Instrument
 from schemas.risk import RiskEventKind
 from schemas.scalars import DAY_US, SECOND_US
@@ -14,12 +13,11 @@ from streams.accounts import stops
 from streams.accounts.controls import apply_limits
 from streams.accounts.emergency import close_positions
 from streams.accounts.losses import watch_losses
-from streams.accounts.orders.order import Order
+from streams.accounts.queries import UNANSWERED, is_due, query
 from streams.accounts.risk.portfolio import History, with_close
 from streams.accounts.shared import WINDOW_US
 from streams.accounts.snapshot import say_account, say_snapshot
 from streams.accounts.turn import Turn
-from streams.accounts.wishes import order_id
 
 ZERO = Decimal(0)
 
@@ -28,15 +26,6 @@ SNAPSHOT_US = SECOND_US
 
 ENDED_KEPT_US = 7 * DAY_US
 """How long an ended order is remembered."""
-
-QUERY_FIRST_US = 5 * SECOND_US
-QUERY_LAST_US = 60 * SECOND_US
-"""First and longest time between questions about an order that the broker has not answered."""
-
-UNANSWERED = frozenset({OrderStatus.PENDING_NEW, OrderStatus.UNKNOWN})
-
-PATIENCE_US = 30 * SECOND_US
-"""How long an order or request may wait for the broker's first word before it is asked."""
 
 
 def tick(turn: Turn) -> None:
@@ -166,38 +155,9 @@ def _ask(turn: Turn) -> None:
     account, now_us = turn.account, turn.now_us
     waiting = [order for order in account.orders.values() if order.resting in UNANSWERED or order.requests]
     for order in sorted(waiting, key=lambda one: one.client_order_id):
-        if _due(order, now_us):
-            _query(turn, order)
+        if is_due(order, now_us):
+            query(turn, order)
     old = [name for name, order in account.ended.items() if now_us - order.updated_us > ENDED_KEPT_US]
     if old:
         ended = {name: order for name, order in account.ended.items() if name not in old}
         turn.change(ended=ended)
-
-
-def _due(order: Order, now_us: int) -> bool:
-    wait = min(QUERY_LAST_US, QUERY_FIRST_US << min(order.queries, 6))
-    if order.shown is OrderStatus.UNKNOWN:
-        return now_us - max(order.queried_us, order.updated_us if not order.queries else 0) >= wait
-    late = order.shown is OrderStatus.PENDING_NEW and now_us - order.created_us >= PATIENCE_US
-    late = late or any(now_us - request.sent_us >= PATIENCE_US for request in order.requests)
-    return late and now_us - order.queried_us >= wait
-
-
-def _query(turn: Turn, order: Order) -> None:
-    profile = turn.account.profile
-    asked = replace(order, queries=order.queries + 1, queried_us=turn.now_us)
-    turn.put_order(asked)
-    turn.say(
-        QueryOrder(
-            event_time_us=turn.at_us,
-            request_id=order_id(profile.account_id, order.client_order_id, f"query:{asked.queries}"),
-            client_order_id=order.ids[-1] if order.ids else order.client_order_id,
-            broker_order_id=order.broker_order_id,
-            account_id=profile.account_id,
-            venue=order.venue or profile.venue,
-            mode=profile.mode,
-            instrument_id=order.instrument_id,
-            symbol=order.symbol,
-            attempt=asked.queries,
-        )
-    )

@@ -569,3 +569,17 @@ def test_an_unreadable_record_seen_twice_holds_the_account_back_once() -> None:
     it.tell(resolved(it.of(Discrepancy)[0], adopt=False))
     assert it.partition.fold("A", unreadable("A")) == []
     assert it.account.condition.own == {}
+
+
+def test_an_order_of_which_the_broker_says_what_cannot_be_is_asked_about_once() -> None:
+    it = desk()
+    it.tell(wish())
+    order = it.order
+    it.tell(NotSent(event_time_us=NOON, account_id="A", client_order_id=order.client_order_id, reason=Why.LATE))
+    it.tell(answer(order, ExecType.NEW))
+    assert [one.client_order_id for one in it.now(QueryOrder)] == [order.client_order_id]
+    assert it.now(Discrepancy)[0].kind is DiscrepancyKind.ORDER
+    assert it.account.orders[order.client_order_id].status is OrderStatus.NEW
+    it.tell(answer(order, ExecType.ORDER_STATUS, order_status=OrderStatus.NEW))
+    assert not it.now(QueryOrder)
+    assert it.account.condition.cases == {}

@@ -1,0 +1,56 @@
+"""Questions to the broker about orders that it has not answered, or has answered in contradiction to itself."""
+
+from msgspec.structs import replace
+
+from schemas.order import OrderStatus, QueryOrder
+from schemas.scalars import SECOND_US
+from streams.accounts.orders.order import Order
+from streams.accounts.turn import Turn
+from streams.accounts.wishes import order_id
+
+QUERY_FIRST_US = 5 * SECOND_US
+QUERY_LAST_US = 60 * SECOND_US
+"""First and longest time between questions about an order that the broker has not answered."""
+
+UNANSWERED = frozenset({OrderStatus.PENDING_NEW, OrderStatus.UNKNOWN})
+
+PATIENCE_US = 30 * SECOND_US
+"""How long an order or request may wait for the broker's first word before it is asked."""
+
+
+def is_due(order: Order, now_us: int) -> bool:
+    """Whether an unknown outcome, or a first word that is late, is worth another question."""
+    wait = min(QUERY_LAST_US, QUERY_FIRST_US << min(order.queries, 6))
+    if order.shown is OrderStatus.UNKNOWN:
+        return now_us - max(order.queried_us, order.updated_us if not order.queries else 0) >= wait
+    late = order.shown is OrderStatus.PENDING_NEW and now_us - order.created_us >= PATIENCE_US
+    late = late or any(now_us - request.sent_us >= PATIENCE_US for request in order.requests)
+    return late and now_us - order.queried_us >= wait
+
+
+def query(turn: Turn, order: Order) -> None:
+    """Ask what became of the order."""
+    profile = turn.account.profile
+    asked = replace(order, queries=order.queries + 1, queried_us=turn.now_us)
+    turn.put_order(asked)
+    turn.say(
+        QueryOrder(
+            event_time_us=turn.at_us,
+            request_id=order_id(profile.account_id, order.client_order_id, f"query:{asked.queries}"),
+            client_order_id=order.ids[-1] if order.ids else order.client_order_id,
+            broker_order_id=order.broker_order_id,
+            account_id=profile.account_id,
+            venue=order.venue or profile.venue,
+            mode=profile.mode,
+            instrument_id=order.instrument_id,
+            symbol=order.symbol,
+            attempt=asked.queries,
+        )
+    )
+
+
+def query_contradiction(turn: Turn, order: Order) -> None:
+    """Ask about an order of which the broker said what cannot be, unless it was asked a moment ago."""
+    current = turn.account.orders.get(order.client_order_id) or turn.account.ended.get(order.client_order_id)
+    if current is not None and turn.now_us - current.queried_us >= QUERY_FIRST_US:
+        query(turn, current)
