@@ -107,8 +107,9 @@ def _months(page: Page, name: str) -> Iterator[str]:
     if not page.months:
         yield "<p>There is no month with a return.</p>"
         return
-    yield f'<div class="scroll" tabindex="0" role="region" aria-labelledby="{name}"><table class="months">'
-    yield f'<caption id="{name}">Return of each month and year, without deposits</caption>'
+    yield f'<h3 id="{name}">Return of each month and year, without deposits</h3>'
+    yield f'<div class="scroll" tabindex="0" role="region" aria-labelledby="{name}">'
+    yield f'<table class="months" aria-labelledby="{name}">'
     heads = "".join(f'<th scope="col">{word}</th>' for word in ("Year", *MONTHS, "Year"))
     yield f"<thead><tr>{heads}</tr></thead><tbody>"
     for year in sorted({year for year, _ in page.months}):
@@ -146,9 +147,9 @@ def _table(table: Table, name: str) -> Iterator[str]:
     # Cards are laid out as blocks, which takes a table's meaning away; the roles give it back.
     roles = {"table": ' role="table"', "row": ' role="row"', "cell": ' role="cell"'} if cards else {}
     row, cell = roles.get("row", ""), roles.get("cell", "")
+    yield f'<h3 id="{name}">{escape(table.caption)}</h3>'
     yield f'<div class="scroll" tabindex="0" role="region" aria-labelledby="{name}">'
-    yield f'<table class="{"cards" if cards else "plain"}"{roles.get("table", "")}>'
-    yield f'<caption id="{name}">{escape(table.caption)}</caption>'
+    yield f'<table class="{"cards" if cards else "plain"}"{roles.get("table", "")} aria-labelledby="{name}">'
     heads = "".join(
         f'<th scope="col"{_side(column.unit, table.figures and place > 0)}>{escape(column.name)}</th>'
         for place, column in enumerate(table.columns)
@@ -165,7 +166,7 @@ def _table(table: Table, name: str) -> Iterator[str]:
 
 def _cell(value: Value, unit: Unit, label: str = "", figure: bool = False, role: str = "") -> str:
     named = f' data-label="{escape(label)}"' if label else ""
-    kinds = ["number"] if unit.numeric or figure else []
+    kinds = ["number"] if unit.numeric or figure else ["day"] if unit is Unit.DAY else []
     kinds += ["below"] if negative(value) else []
     kinds += ["unknown"] if value is None else []
     kind = f' class="{" ".join(kinds)}"' if kinds else ""

@@ -13,6 +13,7 @@ class Unit(StrEnum):
     """How a value is written. A FRACTION of 0.01 is 1 %; BASIS_POINTS come as they are."""
 
     TEXT = "text"
+    DAY = "day"
     COUNT = "count"
     MONEY = "money"
     FRACTION = "fraction"
@@ -22,7 +23,7 @@ class Unit(StrEnum):
     @property
     def numeric(self) -> bool:
         """Whether it stands at the right of its column."""
-        return self is not Unit.TEXT
+        return self not in (Unit.TEXT, Unit.DAY)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ def written(value: Value, unit: Unit) -> str:
     if not _finite(value):
         return NOT_KNOWN
     match unit:
-        case Unit.TEXT | Unit.COUNT:
+        case Unit.TEXT | Unit.DAY | Unit.COUNT:
             text = f"{value:,}"
         case Unit.MONEY | Unit.RATIO:
             text = f"{value:,.2f}"

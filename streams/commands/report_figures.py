@@ -221,8 +221,8 @@ GROUP BY strategy_id, instrument_id, venue, currency ORDER BY traded DESC, strat
 """
 DENIALS = """
 SELECT code, count() AS denials, uniqExact(strategy_id), toString(toDate(max(time))),
-    argMax(concat(instrument_id, ': ', arrayStringConcat(arrayMap((c, v, l) -> concat(c, ' ', v, ' / ', l),
-        codes, values, limits), ', ')), time)
+    argMax(concat(instrument_id, if(empty(codes), '', ': '),
+        arrayStringConcat(arrayMap((c, v, l) -> concat(c, ' ', v, ' / ', l), codes, values, limits), ', ')), time)
 FROM {db}.denials WHERE account_id = {account:String} GROUP BY code ORDER BY denials DESC, code
 """
 ORDERS = """

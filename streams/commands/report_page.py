@@ -7,6 +7,7 @@ from decimal import Decimal
 from dashboards.report.page import Column, Curve, Figure, Page, Section, Table, Unit, Value
 from dashboards.report.values import signed, written
 from schemas.position import PnlDimension
+from streams.commands.replay import NO_CHANGE
 from streams.commands.report_figures import EPOCH, Execution, Figures, Member
 from streams.pnl.performance.metrics import METRICS, SMALL_SAMPLE, Needs
 from streams.pnl.performance.returns import iso_time
@@ -45,7 +46,7 @@ def page_of(figures: Figures, asked: tuple[tuple[str, str], ...], acknowledgemen
             _statistics(figures),
             _run(figures, asked, acknowledgement),
         ),
-        footer=f"Written {written_at} UTC by quantumleap report. All times are UTC.",
+        footer=f"Written {written_at} UTC by quantumleap report. All times are UTC; midnight ends a day.",
     )
 
 
@@ -58,10 +59,17 @@ def _headline(figures: Figures) -> tuple[Figure, ...]:
         _of(summary, "total_return", "Return", "without deposits"),
         Figure("Deepest drawdown", None if fall is None else -fall, Unit.FRACTION, "of daily equity"),
         _of(summary, "sharpe", "Sharpe ratio", "daily, annualised"),
-        Figure("Fills", figures.fills, Unit.COUNT, f"{_won(account)} round trips won" if account else ""),
+        Figure("Fills", figures.fills, Unit.COUNT, f"round trips won: {_won(account)}" if account else ""),
         Figure("Fees", None if account is None else account.fees, Unit.MONEY, figures.currency),
-        Figure("Denied by risk", sum(denial.count for denial in figures.denials), Unit.COUNT, "wishes"),
+        _denied(figures),
     )
+
+
+def _denied(figures: Figures) -> Figure:
+    """How many wishes were denied; one for what is held already needs no order, and nobody was refused."""
+    idle = sum(denial.count for denial in figures.denials if denial.code == NO_CHANGE)
+    denied = sum(denial.count for denial in figures.denials) - idle
+    return Figure("Denied by risk", denied, Unit.COUNT, f"and {idle} wishes needed no order" if idle else "wishes")
 
 
 def _of(summary: Summary | None, name: str, title: str, note: str) -> Figure:
@@ -136,7 +144,7 @@ def _row(one: Member) -> tuple[Value, ...]:
 
 
 def _won(one: Member) -> str:
-    return f"{one.winning_trades} of {one.closed_trades}"
+    return f"{one.winning_trades} of {one.closed_trades}" if one.closed_trades else "none closed"
 
 
 def _execution(figures: Figures) -> Section:
@@ -178,7 +186,7 @@ def _denials(figures: Figures) -> Section:
             Column("Code"),
             Column("Denials", Unit.COUNT),
             Column("Strategies", Unit.COUNT),
-            Column("Newest"),
+            Column("Newest", Unit.DAY),
             Column("For example: value / limit"),
         ),
         tuple((one.code, one.count, one.strategies, one.newest, one.example) for one in figures.denials),
@@ -208,8 +216,8 @@ def _statistics(figures: Figures) -> Section:
         (
             Column("Lowest on"),
             Column("Depth", Unit.FRACTION),
-            Column("Since"),
-            Column("Recovered"),
+            Column("Since", Unit.DAY),
+            Column("Recovered", Unit.DAY),
             Column("Days seen", Unit.COUNT),
         ),
         falls,
