@@ -663,3 +663,11 @@ def test_fees_are_part_of_what_an_order_needs() -> None:
     setting(it, slippage_allowance=0)
     assert check(it, buy(199), "cash").outcome is CheckOutcome.PASS
     assert check(it, buy(200), "cash").code == "CASH"
+
+
+def test_a_denied_short_says_market_where_it_has_no_limit_price() -> None:
+    it = margin_desk(short_price_test=1)
+    assert (check(it, sell(1), "short_price_test").value, check(it, sell(1, at=50), "short_price_test").value) == (
+        "market",
+        "50",
+    )

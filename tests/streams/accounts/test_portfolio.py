@@ -97,6 +97,16 @@ def test_pasts_of_different_days_are_compared_on_the_days_that_both_have() -> No
     assert past.returns[0].tolist() == pytest.approx([0.01, 0.03])
 
 
+def test_a_past_is_the_same_when_only_another_instruments_past_is_new() -> None:
+    kept, histories = history(*[0.01, -0.02] * 20), {"A": history(*[0.01] * 40)}
+    first = past_of({**histories, "B": kept}, ("A", "B"))
+    again = past_of({"A": history(*[0.02] * 40), "B": kept}, ("A", "B"))
+    assert first is not None
+    assert again is not None
+    assert first.returns[:, 1].tolist() == again.returns[:, 1].tolist()
+    assert again.returns[0].tolist() == pytest.approx([0.02, 0.01])
+
+
 def test_pasts_with_too_few_common_days_tell_nothing() -> None:
     assert past_of({"A": history(*[0.01] * 30), "B": history(*[0.01] * 30, first_day=15)}, ("A", "B")) is None
 

@@ -322,3 +322,16 @@ def test_a_lock_ends_by_itself() -> None:
     assert it.account.condition.latches
     it.tell(wish(), tick(NOON + 60 * SECOND))
     assert it.account.condition.latches == {}
+
+
+@pytest.mark.parametrize(("alone", "scope_id"), [(0, ""), (1, "WTI")])
+def test_a_stoploss_guard_locks_the_account_or_the_instrument_by_itself(alone: int, scope_id: str) -> None:
+    it = protections(
+        stop_loss="0.1", stoploss_guard_trades=1, stoploss_guard_lookback=1000, stoploss_guard_lock=60,
+        stoploss_guard_per_instrument=alone,
+    )  # fmt: skip
+    holding_at(it, 10, 50, 1)
+    marked(it, 45, after=2)
+    it.fill(it.order, 10, 45, at_us=NOON + 3 * SECOND)
+    lock = it.account.condition.latches[f"protection.stoploss_guard|{scope_id}"]
+    assert lock.until_us == NOON + 63 * SECOND
