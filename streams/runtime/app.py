@@ -24,8 +24,10 @@ from connectors.errors import Refused
 from connectors.kafka.provision import DesiredTopic, desired
 from schemas.record import Record
 from schemas.topics import TOPICS, Topic
+from streams.runtime import slots
 from streams.runtime.carrier import BATCH_MAX
 from streams.runtime.clients import Cluster
+from streams.runtime.dead_letters import Skips
 from streams.runtime.effect import Effect, KafkaEffect
 from streams.runtime.fail_stop import REFUSED, fail_stop
 from streams.runtime.health import Health
@@ -37,6 +39,7 @@ from streams.runtime.provisioning import changelog, provision
 from streams.runtime.reader import Reader, Start
 from streams.runtime.recovery import Recovery
 from streams.runtime.room import Room
+from streams.runtime.slots import SlotTaken
 from streams.runtime.source import Source
 from streams.runtime.transactions import Stage
 from streams.runtime.watchdog import Watchdog
@@ -129,6 +132,7 @@ class RoomApp(faust.App):
         self.exporter = Exporter(environment)
         self.health = Health(self.exporter)
         self.health_port = health_port
+        self.skips = Skips(cluster, codec, environment, topic_map)
         self.watchdog = Watchdog(cluster, self.recovery, data_dir / LAST_WORDS)
         self.flows: dict[str, asyncio.Queue[Any]] = {}
         self.rooms: list[KafkaRoom] = []
@@ -239,6 +243,7 @@ class RoomApp(faust.App):
         self.flow_control.resume()
         if self._provision:
             await asyncio.get_running_loop().run_in_executor(None, self._make_topics)
+        await asyncio.get_running_loop().run_in_executor(None, self._check_slots)
         self.recovery.start()
         for room in self.rooms:
             self.watchdog.watch(room, room.door)
@@ -246,6 +251,10 @@ class RoomApp(faust.App):
         for effect in self.effects:
             self.watchdog.watch(effect)
             self.health.watch(effect.name, effect.source, effect.carrier, effect.told)
+        doors: list[KafkaRoom | KafkaEffect] = [*self.rooms, *self.effects]
+        for door in doors:
+            if door.instance is not None:
+                self.watchdog.orphans.watch(door.group, door.source, door.partition_count, door.instance)
         self.watchdog.start()
         if self.health_port is not None:
             self.health_port = self.health.start(self.health_port)
@@ -254,6 +263,7 @@ class RoomApp(faust.App):
     async def on_stop(self) -> None:
         """Faust calls it when all services have stopped."""
         self.watchdog.stop()
+        self.skips.stop()
         self.health.stop()
         self.recovery.stop()
         await super().on_stop()
@@ -262,6 +272,17 @@ class RoomApp(faust.App):
         try:
             provision(self.cluster, self.wanted_topics())
         except Refused as error:
+            if self.in_worker:
+                fail_stop(str(error), code=REFUSED)
+            raise
+
+    def _check_slots(self) -> None:
+        doors: list[KafkaRoom | KafkaEffect] = [*self.rooms, *self.effects]
+        try:
+            for door in doors:
+                if door.instance is not None:
+                    slots.check(self.cluster, door.group, door.instance, door.slot)
+        except SlotTaken as error:
             if self.in_worker:
                 fail_stop(str(error), code=REFUSED)
             raise

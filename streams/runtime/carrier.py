@@ -104,6 +104,7 @@ class Carrier:
         topic: str,
         group: str,
         instance: str | None,
+        process: str,
         read: Callable[[Iterable[Message]], list[Entry]],
         recover: Callable[[Mapping[int, int]], None],
         hand_over: Callable[[Batch], None],
@@ -115,6 +116,7 @@ class Carrier:
         self._topic = topic
         self._group = group
         self._instance = instance
+        self._process = process
         self._read = read
         self._recover = recover
         self._hand_over = hand_over
@@ -142,7 +144,9 @@ class Carrier:
 
     def start(self) -> None:
         """Join the group."""
-        self._consumer: Consumer = room_consumer(self._cluster, self._group, self._instance, self._on_error)
+        self._consumer: Consumer = room_consumer(
+            self._cluster, self._group, self._instance, self._on_error, self._process
+        )
         self.beat = time.monotonic()
         self._thread.start()
 

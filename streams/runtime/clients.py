@@ -74,8 +74,13 @@ class Cluster:
         }
 
 
-def room_consumer(cluster: Cluster, group: str, instance: str | None, on_error: ErrorCallback) -> Consumer:
-    """A member of a room's group. `instance` is the slot's name for fixed membership, or None for none."""
+def room_consumer(
+    cluster: Cluster, group: str, instance: str | None, on_error: ErrorCallback, process: str = ""
+) -> Consumer:
+    """A member of a room's group. `instance` is the slot's name for fixed membership, or None for none.
+
+    process: who is behind it, for whoever looks at the group.
+    """
     settings: Settings = {
         **cluster.settings(),
         **_membership(cluster, group, instance),
@@ -87,12 +92,14 @@ def room_consumer(cluster: Cluster, group: str, instance: str | None, on_error: 
         "enable.partition.eof": True,
         "error_cb": on_error,
     }
+    if process:
+        settings["client.id"] = process
     return Consumer(settings)
 
 
-def effect_consumer(cluster: Cluster, group: str, instance: str | None, on_error: ErrorCallback) -> Consumer:
-    """A member of an effect's group: as a room's."""
-    return room_consumer(cluster, group, instance, on_error)
+def nudger(cluster: Cluster, group: str) -> Consumer:
+    """A member that joins a group only to leave it again; what it may be given, it neither folds nor commits."""
+    return Consumer({**cluster.settings(), **_membership(cluster, group, None), "auto.offset.reset": "latest"})
 
 
 def room_producer(cluster: Cluster, transactional_id: str, on_error: ErrorCallback) -> Producer:

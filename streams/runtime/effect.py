@@ -30,6 +30,7 @@ from streams.runtime.headers import output_id, root_id
 from streams.runtime.intake import Arrival, Entry, Intake, Refusal
 from streams.runtime.offsets import Offsets
 from streams.runtime.recovery import Ready
+from streams.runtime.slots import process_name
 from streams.runtime.source import DeliveryFailed, Source
 from streams.runtime.turns import Turns
 
@@ -126,7 +127,11 @@ class KafkaEffect(Service):
         self.topic = topic
         self.source = topic.full_name(app.environment)
         self.group = f"{app.environment}.{role}"
+        self.instance = f"{self.group}.{slot}" if fixed_membership else None
+        self.partition_count = topic.partitions
         self.inbox = app.topic(self.source, partitions=topic.partitions, value_type=bytes)
+        self.skipped: set[tuple[int, int]] = set()
+        """(partition, offset) that a person has ordered to skip."""
         self.taken = 0
         self.letters = 0
         self._perform = perform
@@ -142,7 +147,8 @@ class KafkaEffect(Service):
             app.cluster,
             topic=self.source,
             group=self.group,
-            instance=f"{self.group}.{slot}" if fixed_membership else None,
+            instance=self.instance,
+            process=process_name(slot),
             read=self._intake.read,
             recover=self._recover,
             hand_over=self._hand_over,
@@ -238,9 +244,11 @@ class KafkaEffect(Service):
         if ledger.stopped:
             return
         try:
-            if isinstance(entry, Refusal):
+            if (entry.partition, entry.offset) in self.skipped:
+                outcome: list[tuple[Record, str | None]] = []
+            elif isinstance(entry, Refusal):
                 self.letters += 1
-                outcome: list[tuple[Record, str | None]] = [(entry.letter, None)]
+                outcome = [(entry.letter, None)]
             else:
                 context = self._context(entry, ledger)
                 said = await self._perform(entry.record, context)
@@ -283,6 +291,7 @@ class KafkaEffect(Service):
         parked = Parked(entry.partition, entry.offset, entry.key, named, f"{type(error).__name__}: {error}", "")
         self.log.exception("%s: partition %d is parked at offset %d", self.group, entry.partition, entry.offset)
         self.carrier.park(parked)
+        self.app.skips.wait_for(self.source, entry.partition, entry.offset, self.skipped, self.carrier)
 
     def _recover(self, epochs: Mapping[int, int]) -> None:
         self._asking.submit(self._ask, dict(epochs))

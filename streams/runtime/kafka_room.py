@@ -18,6 +18,7 @@ from streams.runtime.fail_stop import fail_stop
 from streams.runtime.metrics import RoomMetrics
 from streams.runtime.recovery import Job, Ready
 from streams.runtime.room import Room
+from streams.runtime.slots import process_name
 from streams.runtime.transactions import Stage, Transactions
 from streams.runtime.turns import Turns
 
@@ -57,15 +58,19 @@ class KafkaRoom(Service):
         self.metrics = RoomMetrics(app.exporter, room.name, room.reads.name)
         self.door = Door(room, app.codec, app.environment, self.changelog, app.map)
         slot_name = f"{self.group}.{slot}"
+        self.instance = slot_name if fixed_membership else None
+        self.partition_count = room.reads.partitions
         self._transactions = Transactions(app.cluster, slot_name, self.source, app.progress, stage)
         self.carrier = Carrier(
             app.cluster,
             topic=self.source,
             group=self.group,
-            instance=slot_name if fixed_membership else None,
+            instance=self.instance,
+            process=process_name(slot),
             read=self.door.read,
             recover=self._recover,
             hand_over=self._hand_over,
+            leave=lambda *_: stage("leaving"),
             turns=turns,
             batch_max=batch_max,
         )
@@ -201,3 +206,4 @@ class KafkaRoom(Service):
             parked.trace,
         )
         self.carrier.park(parked)
+        self.app.skips.wait_for(self.source, parked.partition, parked.offset, self.door.skips, self.carrier)

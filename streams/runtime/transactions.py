@@ -18,7 +18,8 @@ from streams.runtime.fail_stop import REFUSED, fail_stop
 from streams.runtime.progress import Progress
 
 Stage = Callable[[str], None]
-"""Called where a fault can be put: `begin`, `produced`, `offsets`, `committed`."""
+"""Called where a fault can be put: `begin`, `produced`, `offsets`, `committed`; `leaving` when partitions are revoked.
+"""
 
 TRY_AGAIN_S = 0.01
 CALL_S = 10.0

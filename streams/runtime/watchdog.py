@@ -19,6 +19,7 @@ from streams.runtime.door import Door
 from streams.runtime.fail_stop import fail_stop
 from streams.runtime.intake import Arrival
 from streams.runtime.offsets import Offsets
+from streams.runtime.orphans import Orphans
 from streams.runtime.recovery import Recovery
 
 LOOK_EVERY_S = 1.0
@@ -66,6 +67,7 @@ class Watchdog:
         self._last_words = last_words
         self._batch_s = batch_s
         self._watched: list[tuple[Watched, Door | None]] = []
+        self.orphans = Orphans(cluster)
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="watchdog", daemon=True)
 
@@ -107,6 +109,7 @@ class Watchdog:
             if since is not None and now - since > self._batch_s:
                 self._end_fold(watched, door, now - since)
             self._look_at_lag(watched, now)
+        self.orphans.look()
 
     def _end_fold(self, watched: Watched, door: Door | None, seconds: float) -> None:
         entry = door.at if door is not None else None

@@ -150,13 +150,21 @@ class Harness:
         assert code == 0, f"{slot} ended with {code}:\n{self.tail(slot)}"
         del self.workers[slot]
 
-    def stop_itself_at(self, slot: str, stage: str, timeout_s: float = 20) -> None:
+    def stop_itself_at(self, slot: str, stage: str) -> None:
         """Let the worker stop itself inside a transaction, and wait until it has."""
+        self.ask_to_stop_itself_at(slot, stage)
+        self.wait_until_it_stopped_itself(slot)
+
+    def ask_to_stop_itself_at(self, slot: str, stage: str) -> None:
+        """Let the worker stop itself when it next comes to this stage."""
         hole = self.hole(slot)
         written = hole.with_suffix(".new")
         written.write_text(stage)
         written.rename(hole)
-        self._until(lambda: self._is_stopped(slot), timeout_s, f"{slot} did not stop itself at {stage}")
+
+    def wait_until_it_stopped_itself(self, slot: str, timeout_s: float = 20) -> None:
+        """Wait until the worker stands where it was asked to stop."""
+        self._until(lambda: self._is_stopped(slot), timeout_s, f"{slot} did not stop itself")
 
     def _is_stopped(self, slot: str) -> bool:
         status = Path(f"/proc/{self.workers[slot].process.pid}/stat").read_text()
@@ -204,7 +212,9 @@ class Harness:
     def verdict(self) -> Verdict:
         """What the topics say, by the checker and by plain arithmetic."""
         verdict = verify(SumsRoom(), self.codec, self.cluster, self.environment, SUMS_MAP)
-        assert self._sums_by_hand() == self._sums_said(), "the last results are not the sums of the payments"
+        assert self._sums_by_hand() == self._sums_said(), (
+            f"the last results are not the sums of the payments: {self.sent} sent, {verdict.lines()}"
+        )
         assert verdict.inputs >= self.sent, f"{self.sent} were sent, {verdict.inputs} lie in the inbox"
         return verdict
 
@@ -225,8 +235,13 @@ class Harness:
         return sums
 
     def _is_drained(self) -> bool:
+        """Whether there are as many results as payments in the inbox: a writer may have been heard twice there."""
         results = len(read_topic(self.cluster, f"{self.environment}.sums.results"))
-        return results >= self.sent
+        return results >= self.sent and results >= self._paid()
+
+    def _paid(self) -> int:
+        messages = read_topic(self.cluster, f"{self.environment}.sums.inbox")
+        return sum(isinstance(self.codec.decode(message.value()), Payment) for message in messages)
 
     def _until(self, true: Callable[[], bool], timeout_s: float, otherwise: str) -> None:
         give_up = time.monotonic() + timeout_s

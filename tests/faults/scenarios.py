@@ -105,6 +105,23 @@ def fresh_starts(harness: Harness, _: KafkaServer, times: int) -> None:
                 harness.kill(slot)
 
 
+def die_while_giving_up(harness: Harness, _: KafkaServer, times: int) -> None:
+    """A worker dies between giving partitions up and joining again; under its fixed name they would be nobody's."""
+    for _again in range(times):
+        harness.start("w0")
+        harness.wait_for_flow()
+        harness.ask_to_stop_itself_at("w0", "leaving")
+        harness.start("w1")
+        harness.wait_until_it_stopped_itself("w0")
+        harness.kill("w0")
+        harness.start("w0")
+        harness.note("died while giving up partitions", harness.wait_for_flow())
+        harness.stop("w1")
+        harness.stop("w0")
+        time.sleep(SESSION_S + 1)
+    harness.start("w0")
+
+
 def broker_restarts(harness: Harness, kafka: KafkaServer, times: int) -> None:
     """The broker is killed and started again."""
     harness.start("w0", "w1")
@@ -155,6 +172,7 @@ SCENARIOS: dict[str, tuple[Scenario, int, int]] = {
     "add_and_remove": (add_and_remove, 1, 40),
     "roll": (roll, 2, 20),
     "fresh_starts": (fresh_starts, 2, 40),
+    "die_while_giving_up": (die_while_giving_up, 1, 5),
     "broker_restarts": (broker_restarts, 1, 10),
     "compaction": (compaction, 2, 10),
 }
