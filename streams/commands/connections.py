@@ -2,7 +2,7 @@
 
 import getpass
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, TypeVar
 
 import typer
@@ -10,8 +10,7 @@ import typer
 from streams.commands.outcome import Exit, Stop, say
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
+    from connectors.registry.client import ConfluentRegistry
     from schemas.codec import Codec
     from schemas.control import Mode
     from schemas.record import Record
@@ -48,18 +47,16 @@ def connect(chosen: "Settings") -> Connection:
     """The environment, for which Kafka and the registry must answer. Raises Stop, or as `require_mode`."""
     from connectors.kafka.environment import require_mode  # noqa: PLC0415 - help must be quick
     from connectors.registry.client import ConfluentRegistry  # noqa: PLC0415
-    from connectors.registry.publish import fetch_from, resolve_ids  # noqa: PLC0415
-    from connectors.registry.remembered import remember  # noqa: PLC0415
+    from connectors.registry.publish import fetch_from  # noqa: PLC0415
     from schemas.codec import Codec  # noqa: PLC0415
+    from schemas.topics import records  # noqa: PLC0415
     from streams.commands.topic_tools import kafka_address, registry_address  # noqa: PLC0415
-    from streams.preparation import ids_file  # noqa: PLC0415
 
     address = kafka_address(chosen)
     registry = ConfluentRegistry(registry_address(chosen))
-    ids = resolve_ids(registry)
-    codec = Codec(ids, fetch_from(registry))
+    known = list(records())
+    codec = Codec(_ids(chosen, registry, known), fetch_from(registry))
     require_mode({"bootstrap.servers": address}, codec, chosen.environment, chosen.mode)
-    _remembered(remember, ids, ids_file(chosen))
     return Connection(chosen, _cluster(chosen, address), codec)
 
 
@@ -70,24 +67,17 @@ def connect_without_registry(chosen: "Settings") -> Connection:
     """
     from connectors.registry.client import ConfluentRegistry  # noqa: PLC0415 - help must be quick
     from connectors.registry.errors import RegistryError  # noqa: PLC0415
-    from connectors.registry.publish import resolve_ids  # noqa: PLC0415
-    from connectors.registry.remembered import recall, remember  # noqa: PLC0415
-    from schemas.avro_schema import avro_text  # noqa: PLC0415
+    from connectors.registry.remembered import recall  # noqa: PLC0415
     from schemas.codec import Codec  # noqa: PLC0415
     from schemas.control import KillSwitch  # noqa: PLC0415
-    from schemas.record import record_name  # noqa: PLC0415
     from streams.commands.topic_tools import kafka_address, registry_address  # noqa: PLC0415
     from streams.preparation import ids_file  # noqa: PLC0415
 
     address = kafka_address(chosen)
-    ids = recall(ids_file(chosen))
     try:
-        registry = ConfluentRegistry(registry_address(chosen), timeout_s=REGISTRY_S)
-        # One question tells whether it is the registry that gave the ids remembered here; asking for all takes seconds.
-        if ids.get(KillSwitch) != registry.lookup(record_name(KillSwitch), avro_text(KillSwitch)):
-            ids = resolve_ids(registry)
-            _remembered(remember, ids, ids_file(chosen))
+        ids = _ids(chosen, ConfluentRegistry(registry_address(chosen), timeout_s=REGISTRY_S), [KillSwitch])
     except (RegistryError, Stop) as error:
+        ids = recall(ids_file(chosen))
         if KillSwitch not in ids:
             raise Stop(
                 "the schema registry does not answer, and no schema ids are remembered here",
@@ -100,17 +90,40 @@ def connect_without_registry(chosen: "Settings") -> Connection:
     return Connection(chosen, _cluster(chosen, address), Codec(ids))
 
 
+def _ids(
+    chosen: "Settings", registry: "ConfluentRegistry", needed: "Sequence[type[Record]]"
+) -> "Mapping[type[Record], int]":
+    """Schema ids: those remembered where all that is needed is among them and the registry has not changed since.
+
+    Asking for each would take seconds; a registry that was made anew differs in the first or in the last.
+    """
+    from connectors.registry.errors import UnknownSchema  # noqa: PLC0415 - help must be quick
+    from connectors.registry.publish import resolve_ids  # noqa: PLC0415
+    from connectors.registry.remembered import recall, remember  # noqa: PLC0415
+    from schemas.avro_schema import avro_text  # noqa: PLC0415
+    from schemas.record import record_name  # noqa: PLC0415
+    from streams.preparation import ids_file  # noqa: PLC0415
+
+    ids = recall(ids_file(chosen))
+    try:
+        if all(cls in ids for cls in needed) and all(
+            registry.lookup(record_name(cls), avro_text(cls)) == ids[cls] for cls in {needed[0], needed[-1]}
+        ):
+            return ids
+    except UnknownSchema:
+        say("! the schema registry is not the one that was met here before")
+    ids = resolve_ids(registry)
+    try:
+        remember(ids, ids_file(chosen))
+    except OSError as error:
+        say(f"! schema ids cannot be remembered: {error}")
+    return ids
+
+
 def _cluster(chosen: "Settings", address: str) -> "Cluster":
     from streams.runtime.clients import Cluster, GroupProtocol  # noqa: PLC0415 - help must be quick
 
     return Cluster(address, protocol=GroupProtocol(chosen.group_protocol), session_ms=chosen.session_ms)
-
-
-def _remembered(remember: Any, ids: Any, path: "Path") -> None:
-    try:
-        remember(ids, path)
-    except OSError as error:
-        say(f"! schema ids cannot be remembered in {path}: {error}")
 
 
 def mode_of(found: Connection) -> "Mode | None":

@@ -39,6 +39,7 @@ class Desk:
     def __init__(self, folder: Path):
         self.folder = folder
         self.variables = {**DESK}
+        self._found: Connection | None = None
 
     def ask(self, *words: str, code: int = 0, but: Mapping[str, str] = NOTHING) -> subprocess.CompletedProcess[str]:
         """Run a command as a user does, and hold it to its exit code. `but`: variables that differ from the desk's."""
@@ -62,8 +63,10 @@ class Desk:
 
     def connection(self) -> Connection:
         """The environment, for a test that reads and writes by itself."""
-        environ = self.variables | {"QL_FOLDER": str(self.folder / ".quantumleap")}
-        return connect(load({}, environ=environ, file=None).settings)
+        if self._found is None:
+            environ = self.variables | {"QL_FOLDER": str(self.folder / ".quantumleap")}
+            self._found = connect(load({}, environ=environ, file=None).settings)
+        return self._found
 
 
 @contextmanager
