@@ -18,7 +18,7 @@ from dashboards.report.page import Curve, Figure, Page, Section, Table, Unit, Va
 from dashboards.report.values import negative, written
 
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-WIDE = 6
+WIDE = 5
 """Tables of so many columns become a card for each row on a narrow screen."""
 
 
@@ -157,7 +157,7 @@ def _table(table: Table, name: str) -> Iterator[str]:
     yield f"<thead><tr{row}>{heads}</tr></thead><tbody>"
     for first, *others in table.rows:
         cells = "".join(
-            _cell(value, column.unit, column.name, table.figures, cell)
+            _cell(value, column.unit, column.name if cards else "", table.figures, cell)
             for value, column in zip(others, table.columns[1:], strict=True)
         )
         yield f'<tr{row}><th scope="row">{escape(written(first, table.columns[0].unit))}</th>{cells}</tr>'
