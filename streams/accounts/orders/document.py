@@ -14,8 +14,8 @@ request as pending from the moment we send it; the broker's view shows it once i
 """
 
 READING = """Read a line as: when this happens to an order that shows the status of the column, it rests there from
-now on. `NEW` shows as new, partially filled or filled, by its fills. `.` leaves it where it was; `+` moves only an order
-that outlives the day; `!` is a contradiction: the fact is kept, a discrepancy is opened and the broker is asked;
+now on. `NEW` shows as new, partially filled or filled, by its fills. `.` leaves it where it was; `+` moves only an
+order that outlives the day; `!` is a contradiction: the fact is kept, a discrepancy is opened and the broker is asked;
 `answered` ends a pending request.
 """
 
