@@ -1,0 +1,149 @@
+"""One run, and every place that tells its numbers: they are the same.
+
+The convention that makes them so: a day is that of UTC to which its last microsecond belongs, its equity is the last
+that risk saw on it, days on which risk did not look are not counted, and a year has 252. Drawdown is of that series.
+"""
+
+import csv
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.journeys.test_run import COMMAND, ENVIRON, quantumleap
+
+pytestmark = [pytest.mark.servers, pytest.mark.slow]
+
+CLOSE = 1e-9
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder for one run; its servers are stopped afterwards."""
+    path = tmp_path_factory.mktemp("agree")
+    yield path
+    subprocess.run([COMMAND, "down"], cwd=path, env=ENVIRON, capture_output=True, timeout=60, check=False)
+
+
+@pytest.fixture(scope="module")
+def ran(folder: Path) -> Any:
+    """What `run` printed."""
+    return quantumleap(folder, "run", "--from", "2020-03-01", "--to", "2020-08-31")
+
+
+@pytest.fixture(scope="module")
+def reported(folder: Path, ran: Any) -> Any:
+    """What `report` prints of that run; it writes the page too."""
+    return quantumleap(folder, "report", "--out", "report.html")
+
+
+@pytest.fixture(scope="module")
+def computed(folder: Path, ran: Any) -> Any:
+    """What `stats` says of the daily equity as an analyst exports it."""
+    days = quantumleap(folder, "sql", "SELECT day AS time, equity FROM equity_daily ORDER BY day")
+    with (folder / "equity.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, ["time", "equity"])
+        writer.writeheader()
+        writer.writerows(days)
+    return quantumleap(folder, "stats", "equity.csv")
+
+
+def one(folder: Path, sql: str) -> dict[str, Any]:
+    """The only row of a question to ClickHouse."""
+    (row,) = quantumleap(folder, "sql", sql)
+    assert isinstance(row, dict)
+    return row
+
+
+def same(*numbers: Any) -> bool:
+    """Whether all are one number, as close as a double is."""
+    values = [float(number) for number in numbers]
+    return all(value == pytest.approx(values[0], rel=CLOSE, abs=CLOSE) for value in values)
+
+
+def test_the_run_had_something_to_agree_about(ran: Any) -> None:
+    assert ran["fills"] > 0
+    assert float(ran["fees"]) > 0
+    assert float(ran["max_drawdown"]) > 0
+    assert float(ran["pnl"]) != 0
+
+
+def test_equity_is_one_number(folder: Path, ran: Any, reported: Any) -> None:
+    daily = one(folder, "SELECT argMax(equity, day) AS equity FROM equity_daily")
+    result = one(folder, "SELECT argMax(tuple(equity), day).1 AS equity FROM pnl_daily WHERE dimension = 'ACCOUNT'")
+    assert same(ran["equity"], reported["equity"], daily["equity"], result["equity"], reported["daily"][-1]["equity"])
+
+
+def test_the_result_is_one_number_however_it_is_divided(folder: Path, ran: Any, reported: Any) -> None:
+    account = one(folder, "SELECT argMax(tuple(pnl), day).1 AS pnl FROM pnl_daily WHERE dimension = 'ACCOUNT'")
+    parts = [sum(float(member["pnl"]) for member in reported["by"][name]) for name in ("STRATEGY", "INSTRUMENT")]
+    assert same(ran["pnl"], reported["pnl"], account["pnl"])
+    assert all(part == pytest.approx(float(ran["pnl"]), abs=1e-6) for part in parts)
+
+
+def test_drawdown_is_one_number(folder: Path, ran: Any, reported: Any, computed: Any) -> None:
+    daily = one(folder, "SELECT max(drawdown) AS drawdown FROM equity_daily")
+    room = one(folder, "SELECT argMax(max_drawdown, (event_time, offset)) AS drawdown FROM performance_snapshot FINAL")
+    assert same(
+        ran["max_drawdown"], reported["max_drawdown"], daily["drawdown"], -room["drawdown"], -computed["max_drawdown"],
+        -reported["statistics"]["max_drawdown"],
+    )  # fmt: skip
+
+
+def test_fills_and_fees_are_one_number(folder: Path, ran: Any, reported: Any) -> None:
+    traded = one(folder, "SELECT count() AS fills, sum(fee) AS fees FROM fills")
+    assert ran["fills"] == reported["fills"] == traded["fills"]
+    assert same(ran["fees"], reported["fees"], traded["fees"], reported["fees_by_currency"]["USD"])
+
+
+def test_denials_are_one_number_by_code(folder: Path, ran: Any, reported: Any) -> None:
+    rows = quantumleap(folder, "sql", "SELECT code, count() AS n FROM denials GROUP BY code")
+    assert ran["denied_by_code"] == reported["denied_by_code"] == {row["code"]: row["n"] for row in rows}
+
+
+def test_the_sharpe_ratio_is_one_number(folder: Path, ran: Any, reported: Any, computed: Any) -> None:
+    room = one(folder, "SELECT argMax(sharpe, (event_time, offset)) AS sharpe FROM performance_snapshot FINAL")
+    assert same(
+        ran["sharpe"]["demo"], reported["sharpe"]["demo"], room["sharpe"], computed["sharpe"],
+        reported["statistics"]["sharpe"],
+    )  # fmt: skip
+
+
+def test_every_statistic_of_the_report_is_that_of_the_exported_series(reported: Any, computed: Any) -> None:
+    assert computed["n"] == reported["statistics"]["n"] > 100
+    names = set(reported["statistics"]["statistics"])
+    assert names == set(computed["statistics"])
+    for name in names:
+        ours, theirs = reported["statistics"][name], computed[name]
+        assert (ours is None) == (theirs is None), name
+        assert ours is None or same(ours, theirs), name
+        assert reported["statistics"]["statistics"][name]["shown"] == computed["statistics"][name]["shown"], name
+    assert reported["statistics"]["months"].keys() == computed["months"].keys()
+
+
+def test_what_the_room_told_of_volatility_and_return_is_what_the_series_says(folder: Path, computed: Any) -> None:
+    told = one(
+        folder,
+        "SELECT days, total_return, sortino, calmar, volatility FROM performance_snapshot FINAL "
+        "ORDER BY event_time DESC, offset DESC LIMIT 1",
+    )
+    assert told["days"] == computed["n"]
+    for ours, theirs in (
+        ("total_return", "total_return"),
+        ("sortino", "sortino"),
+        ("calmar", "calmar"),
+        ("volatility", "annual_volatility"),
+    ):
+        assert same(told[ours], computed[theirs]), ours
+
+
+def test_the_page_shows_these_numbers(folder: Path, ran: Any, reported: Any) -> None:
+    page = (folder / "report.html").read_text()
+    assert f"{float(ran['equity']):,.2f}" in page
+    assert f"{float(ran['pnl']):,.2f}" in page
+    assert f"{float(ran['fees']):,.2f}" in page
+    assert f"{float(ran['max_drawdown']):.2%}" in page
+    assert f"{ran['sharpe']['demo']:.2f}" in page
+    assert "U.S. Energy Information Administration" in page
