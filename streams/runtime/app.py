@@ -244,6 +244,7 @@ class RoomApp(faust.App):
         if self._provision:
             await asyncio.get_running_loop().run_in_executor(None, self._make_topics)
         await asyncio.get_running_loop().run_in_executor(None, self._check_slots)
+        await asyncio.get_running_loop().run_in_executor(None, self._take_skips)
         self.recovery.start()
         for room in self.rooms:
             self.watchdog.watch(room, room.door)
@@ -275,6 +276,13 @@ class RoomApp(faust.App):
             if self.in_worker:
                 fail_stop(str(error), code=REFUSED)
             raise
+
+    def _take_skips(self) -> None:
+        given = self.skips.given()
+        for room in self.rooms:
+            room.door.skips |= given.get(room.source, set())
+        for effect in self.effects:
+            effect.skipped |= given.get(effect.source, set())
 
     def _check_slots(self) -> None:
         doors: list[KafkaRoom | KafkaEffect] = [*self.rooms, *self.effects]

@@ -31,7 +31,7 @@ REPLAYED = "replay_of"
 
 
 class CannotSkip(ValueError):
-    """The record is not one that a partition stands still at."""
+    """There is no such record, or it is folded already, or nobody says why."""
 
 
 class CannotReplay(ValueError):
@@ -103,18 +103,16 @@ def skip(
 ) -> DeadLetter:
     """Order the room to go on behind the record at `place` (partition, offset) of its inbox; return the order.
 
-    Only a record at which the partition stands may be skipped. Raises CannotSkip, DeliveryFailed.
+    Only a record that is not folded yet may be skipped. Raises CannotSkip, DeliveryFailed.
     """
     if not author or not reason:
         raise CannotSkip("say who skips the record, and why")
     partition, offset = place
     source = inbox.full_name(environment)
-    offsets = Offsets(cluster)
-    committed = offsets.committed(f"{environment}.{room}", source, [partition])[partition].offset
-    begin = offsets.lows(source, [partition])[partition] if committed is None else committed
-    message = _first_message(cluster, source, partition, begin)
-    if message.offset() != offset:
-        raise CannotSkip(f"{source}/{partition} stands at offset {message.offset()}, not at {offset}")
+    committed = Offsets(cluster).committed(f"{environment}.{room}", source, [partition])[partition].offset
+    if offset < (committed or 0):
+        raise CannotSkip(f"{source}/{partition} has been folded up to {committed}: {offset} lies before it")
+    message = _message_at(cluster, source, partition, offset)
     order = DeadLetter(
         event_time_us=message.timestamp()[1] * 1000,
         source_topic=source,
@@ -135,21 +133,22 @@ def skip(
     return order
 
 
-def _first_message(cluster: Cluster, topic: str, partition: int, offset: int) -> Message:
-    """The first record at this offset or behind it. Raises CannotSkip where there is none."""
+def _message_at(cluster: Cluster, topic: str, partition: int, offset: int) -> Message:
+    """The record at this place. Raises CannotSkip where there is none."""
     consumer = clients.reader(cluster)
     try:
         consumer.assign([Place(topic, partition, offset)])
         give_up = time.monotonic() + ANSWER_S
         while time.monotonic() < give_up:
             message = consumer.poll(0.2)
-            if message is not None and message.error() is None:
+            if message is None:
+                continue
+            if message.error() is None and message.offset() == offset:
                 return cast("Message", message)
-            if message is not None:
-                break
+            break
     finally:
         consumer.close()
-    raise CannotSkip(f"{topic}/{partition} has no record at offset {offset} or behind it: nothing stands there")
+    raise CannotSkip(f"{topic}/{partition} has no record at offset {offset}")
 
 
 def _dead_letters(topics: tuple[Topic, ...]) -> Topic:
@@ -157,7 +156,7 @@ def _dead_letters(topics: tuple[Topic, ...]) -> Topic:
 
 
 class Skips:
-    """Looks for orders to skip while partitions of this process are parked."""
+    """Knows the orders to skip: those given before the start, and while partitions are parked, new ones."""
 
     def __init__(self, cluster: Cluster, codec: RecordCodec, environment: str, topics: tuple[Topic, ...]):
         self._cluster = cluster
@@ -168,6 +167,15 @@ class Skips:
         self._parked: dict[tuple[str, int, int], Callable[[], None]] = {}
         self._thread: threading.Thread | None = None
         self._stopping = threading.Event()
+
+    def given(self) -> dict[str, set[tuple[int, int]]]:
+        """Every order given so far: (partition, offset) by topic. Raises ReadStandsStill."""
+        found: dict[str, set[tuple[int, int]]] = {}
+        for letter in letters(self._cluster, self._codec, self._environment, self._topics):
+            record = letter.record
+            if record.reason is DeadLetterReason.SKIPPED:
+                found.setdefault(record.source_topic, set()).add((record.source_partition, record.source_offset))
+        return found
 
     def wait_for(
         self, source: str, partition: int, offset: int, skips: set[tuple[int, int]], carrier: "Carrier"

@@ -30,7 +30,7 @@ from streams.runtime.headers import output_id, root_id
 from streams.runtime.intake import Arrival, Entry, Intake, Refusal
 from streams.runtime.offsets import Offsets
 from streams.runtime.recovery import Ready
-from streams.runtime.slots import process_name
+from streams.runtime.slots import occupant
 from streams.runtime.source import DeliveryFailed, Source
 from streams.runtime.turns import Turns
 
@@ -46,20 +46,40 @@ LEASE = 0.8
 """Share of the session after which a silent consumer thread is no longer believed to own anything."""
 
 
+class Ownership:
+    """Whether a partition is still ours. Asked before the socket; remembers if it ever said no.
+
+    A consumer thread that has been silent for long is no longer believed: another worker may own the partition.
+    """
+
+    def __init__(self, carrier: Carrier, partition: int, epoch: int, lease_s: float):
+        self._carrier = carrier
+        self._partition = partition
+        self._epoch = epoch
+        self._lease_s = lease_s
+        self.denied = False
+
+    def __call__(self) -> bool:
+        ours = self._carrier.is_ours(self._partition, self._epoch) and self._carrier.silent_s < self._lease_s
+        self.denied = self.denied or not ours
+        return ours
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
     """What is known of one command beside itself.
 
     redelivered: a former owner may have begun it.
     cause: topic, partition and offset.
-    still_owner: asked before the socket; false as soon as the partition may be another's.
+    still_owner: asked before the socket; false as soon as the partition may be another's. Whoever hears false sends
+        nothing and raises: the command is left to the new owner.
     """
 
     event_id: str
     cause: str
     redelivered: bool
     trace: bytes | None
-    still_owner: Callable[[], bool]
+    still_owner: Ownership
 
 
 Outcome = Sequence[Record]
@@ -148,7 +168,7 @@ class KafkaEffect(Service):
             topic=self.source,
             group=self.group,
             instance=self.instance,
-            process=process_name(slot),
+            process=occupant(slot),
             read=self._intake.read,
             recover=self._recover,
             hand_over=self._hand_over,
@@ -243,20 +263,24 @@ class KafkaEffect(Service):
             await asyncio.wait([before])
         if ledger.stopped:
             return
+        context = self._context(entry, ledger) if isinstance(entry, Arrival) else None
         try:
             if (entry.partition, entry.offset) in self.skipped:
                 outcome: list[tuple[Record, str | None]] = []
-            elif isinstance(entry, Refusal):
+            elif isinstance(entry, Refusal) or context is None:
+                assert isinstance(entry, Refusal)
                 self.letters += 1
                 outcome = [(entry.letter, None)]
             else:
-                context = self._context(entry, ledger)
                 said = await self._perform(entry.record, context)
                 outcome = [
                     (record, output_id(self.name, context.event_id, ordinal)) for ordinal, record in enumerate(said)
                 ]
         except Exception as error:  # noqa: BLE001 - whatever was not foreseen: nobody knows what was sent
-            self._park(entry, ledger, error)
+            if context is not None and context.still_owner.denied:
+                self._leave_to_another(entry, ledger)
+            else:
+                self._park(entry, ledger, error)
             return
         try:
             await self._outcomes.deliver(outcome, cause=self._cause(entry), trace=entry.trace)
@@ -269,18 +293,21 @@ class KafkaEffect(Service):
     def _context(self, arrival: Arrival, ledger: Ledger) -> Context:
         event_id = arrival.event_id or root_id(arrival.record)
         assert event_id is not None, "the intake lets no record without identity in"
-        partition, epoch = arrival.partition, ledger.epoch
+        lease_s = self.app.cluster.session_ms / 1000 * LEASE
         return Context(
             event_id=event_id,
             cause=self._cause(arrival),
             redelivered=arrival.offset < ledger.doubtful_before,
             trace=arrival.trace,
-            still_owner=lambda: self._still_owner(partition, epoch),
+            still_owner=Ownership(self.carrier, arrival.partition, ledger.epoch, lease_s),
         )
 
-    def _still_owner(self, partition: int, epoch: int) -> bool:
-        lease_s = self.app.cluster.session_ms / 1000 * LEASE
-        return self.carrier.is_ours(partition, epoch) and self.carrier.silent_s < lease_s
+    def _leave_to_another(self, entry: Entry, ledger: Ledger) -> None:
+        """Nothing was sent. If the partition is ours after all, begin it again from what is released."""
+        ledger.stopped = True
+        if self.carrier.is_ours(entry.partition, ledger.epoch):
+            self.carrier.park(Parked(entry.partition, entry.offset, entry.key, "command", "ownership was in doubt", ""))
+            self.carrier.release(entry.partition)
 
     def _cause(self, entry: Entry) -> str:
         return f"{self.source}/{entry.partition}/{entry.offset}"

@@ -18,7 +18,7 @@ from streams.runtime.fail_stop import fail_stop
 from streams.runtime.metrics import RoomMetrics
 from streams.runtime.recovery import Job, Ready
 from streams.runtime.room import Room
-from streams.runtime.slots import process_name
+from streams.runtime.slots import occupant
 from streams.runtime.transactions import Stage, Transactions
 from streams.runtime.turns import Turns
 
@@ -66,7 +66,7 @@ class KafkaRoom(Service):
             topic=self.source,
             group=self.group,
             instance=self.instance,
-            process=process_name(slot),
+            process=occupant(slot),
             read=self.door.read,
             recover=self._recover,
             hand_over=self._hand_over,

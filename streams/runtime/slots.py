@@ -21,7 +21,7 @@ class SlotTaken(RuntimeError):
     """Another process runs in this slot."""
 
 
-def process_name(slot: str) -> str:
+def occupant(slot: str) -> str:
     """This process in its slot: `<slot>@<host>/<pid>/<start>`."""
     return f"{slot}@{socket.gethostname()}/{os.getpid()}/{_started(os.getpid())}"
 
@@ -29,17 +29,17 @@ def process_name(slot: str) -> str:
 def check(cluster: Cluster, group: str, instance: str, slot: str) -> None:
     """Raise SlotTaken where another living process is a member under this fixed name.
 
-    A member on another host cannot be asked: it is alive if it is still there after the session.
+    A process that runs here no longer was killed. Any other holds the slot if it is still a member after the session:
+    one on another host cannot be asked, and one that left the room lives on in the group for so long.
     """
     other = _holder(cluster, group, instance)
     if other is None or _is_gone(other, slot):
         return
-    if _host(other) != socket.gethostname():
-        give_up = time.monotonic() + cluster.session_ms / 1000 + 2
-        while time.monotonic() < give_up:
-            time.sleep(LOOK_EVERY_S)
-            if _holder(cluster, group, instance) is None:
-                return
+    give_up = time.monotonic() + cluster.session_ms / 1000 + 2
+    while time.monotonic() < give_up:
+        time.sleep(LOOK_EVERY_S)
+        if _holder(cluster, group, instance) is None:
+            return
     raise SlotTaken(
         f"slot {slot} of {group} is held by {other}: two workers of one name fence each other. "
         f"Give this one another slot (QL_SLOT), or end the other"
@@ -58,16 +58,12 @@ def _holder(cluster: Cluster, group: str, instance: str) -> str | None:
     return next((str(one.client_id) for one in described.members if one.group_instance_id == instance), None)
 
 
-def _host(name: str) -> str:
-    return name.rpartition("@")[2].split("/")[0]
-
-
 def _is_gone(name: str, slot: str) -> bool:
     """Whether the process of this name ran here, and does not any more, or is this one."""
     parts = name.rpartition("@")[2].split("/")
     if len(parts) != 3 or parts[0] != socket.gethostname():
         return False
-    return name == process_name(slot) or _started(int(parts[1])) != parts[2]
+    return name == occupant(slot) or _started(int(parts[1])) != parts[2]
 
 
 def _started(pid: int) -> str:
