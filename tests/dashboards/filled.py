@@ -18,6 +18,7 @@ from schemas.signal import AcceptedSignal, RefusedSignal, SignalRefusal
 from schemas.topics import ACCOUNTS_EVENTS, ACCOUNTS_INBOX, DEAD_LETTERS, SIGNALS_REFUSED, Topic
 from streams.commands.replay import plan_of
 from streams.replay.backtest import Backtest
+from streams.replay.result import Result
 from tests.connectors.clickhouse.kept import WRITTEN_MS, keep
 
 FIRST, LAST = "2020-01-01", "2020-12-31"
@@ -27,13 +28,13 @@ DARKEST_HOUR_US = 1_587_407_400_000_000
 ACCOUNT = "demo"
 
 
-def backtested() -> list[tuple[Topic, Record]]:
-    """Every record of one year of crude oil through all rooms, with the topic that it lay on."""
+def backtested() -> tuple[list[tuple[Topic, Record]], Result]:
+    """Every record of one year of crude oil through all rooms, with the topic that it lay on; and what it came to."""
     replay = Backtest(plan_of("oil", FIRST, LAST, None, "1000000"))
     found: list[tuple[Topic, Record]] = []
     replay.log.tap(lambda topic, record: found.append((topic, record)))
-    replay.run()
-    return found
+    result = replay.run()
+    return found, result
 
 
 def misfortunes() -> Iterator[tuple[Topic, Record]]:
@@ -113,9 +114,10 @@ def variations(records: list[tuple[Topic, Record]]) -> Iterator[tuple[Topic, Rec
     yield topic, replace(accepted, signal=sure)
 
 
-def fill(server: ClickHouse) -> None:
-    """Write all of it as a sink would, and one value that nobody can read."""
-    records = backtested()
+def fill(server: ClickHouse) -> Result:
+    """Write all of it as a sink would, and one value that nobody can read; return what the backtest came to."""
+    records, result = backtested()
     keep(server, [*records, *variations(records), *misfortunes()])
     unreadable = Taken(1_000_000, WRITTEN_MS, b"key", b"not ours", [])
     write(server, Contents({Place("fills", 1): [unreadable]}, {}), "unreadable")
+    return result

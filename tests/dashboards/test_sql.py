@@ -1,7 +1,9 @@
 """Every question to ClickHouse, macros expanded, is answered by the real tables in the shape that its panel needs."""
 
+import json
 import re
 from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 
 import httpx
@@ -38,7 +40,7 @@ class Answer:
     def __init__(self, server: ClickHouse, sql: str):
         response = httpx.post(server.url, content=f"{sql}\nFORMAT JSONCompact", timeout=60, trust_env=False)
         assert response.status_code == 200, f"{response.text}\n{sql}"
-        found = response.json()
+        found = json.loads(response.text, parse_float=Decimal)
         self.types: dict[str, str] = {column["name"]: column["type"] for column in found["meta"]}
         self.rows: list[list[Any]] = found["data"]
 
