@@ -77,7 +77,7 @@ def run(
     if not ephemeral:
         say(f"data is kept in {chosen.folder}; the servers stay up until `quantumleap down`")
         say(f"any ClickHouse client: {addresses.clickhouse_url} database {_database(chosen)}")
-    say('next: quantumleap sql "select * from fills limit 5" · quantumleap backtest · quantumleap down')
+    say('next: quantumleap report · quantumleap sql "select * from fills limit 5" · quantumleap down')
 
 
 def _refuse(mode: str) -> None:
