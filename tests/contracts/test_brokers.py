@@ -10,6 +10,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 from decimal import Decimal as D
+from functools import partial
 
 import pytest
 
@@ -19,7 +20,7 @@ from connectors.protocols import Broker, ClientIdUnique
 from schemas.execution import ExecutionReport
 from schemas.order import ExecType, OrderStatus
 from tests.connectors.brokers.orders import ask, bar, buy, cancel, change, limit, sell, teapots
-from tests.venue.stage import alpaca_on_stage, fix_on_stage
+from tests.venue.stage import alpaca_on_stage, crypto_on_stage, fix_on_stage
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +56,21 @@ async def fix() -> AsyncIterator[Stage]:
         yield Stage(broker, trades_at)
 
 
-STAGES: dict[str, Callable[[], AbstractAsyncContextManager[Stage]]] = {"alpaca": alpaca, "fix": fix, "paper": paper}
-SERVED = frozenset({"alpaca", "fix"})
+@asynccontextmanager
+async def crypto(exchange: str) -> AsyncIterator[Stage]:
+    pytest.importorskip("ccxt", reason="the extra `crypto` is not installed")
+    async with crypto_on_stage(exchange) as (broker, trades_at):
+        yield Stage(broker, trades_at)
+
+
+STAGES: dict[str, Callable[[], AbstractAsyncContextManager[Stage]]] = {
+    "alpaca": alpaca,
+    "binance": partial(crypto, "binance"),
+    "fix": fix,
+    "kraken": partial(crypto, "kraken"),
+    "paper": paper,
+}
+SERVED = frozenset(STAGES) - {"paper"}
 """Brokers whose venue is a server of its own."""
 
 

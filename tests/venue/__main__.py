@@ -20,9 +20,12 @@ from starlette.websockets import WebSocket
 from connectors.embedded.serving import OPTIONS
 from tests.venue.admin import Admin
 from tests.venue.api import Api
+from tests.venue.binance import Binance
+from tests.venue.crypto import CryptoDoor
 from tests.venue.direction import Direction, Market
 from tests.venue.exchange import Exchange, Tell
 from tests.venue.faults import Faults
+from tests.venue.kraken import Kraken, KrakenFutures
 from tests.venue.ledger import Account, Ledger
 from tests.venue.orders import Asset, Json
 from tests.venue.stream import Hub
@@ -73,7 +76,10 @@ def build(folder: Path, options: dict[str, Any]) -> Misbehaving:
             fix_door.close()
         ledger.close()
 
-    app = Starlette(routes=[*api.routes(), *admin.routes(), WebSocketRoute("/stream", stream)], lifespan=life)
+    crypto = CryptoDoor(exchange, market, direction, faults)
+    dialects = [*Binance(crypto).routes(), *Kraken(crypto).routes(), *KrakenFutures(crypto).routes()]
+    streams = WebSocketRoute("/stream", stream)
+    app = Starlette(routes=[*api.routes(), *admin.routes(), *dialects, streams], lifespan=life)
     return Misbehaving(app, faults, ledger, direction)
 
 

@@ -43,6 +43,9 @@ class Exchange:
     def asset(self, symbol: str) -> Asset | None:
         return self._assets.get(symbol)
 
+    def assets(self) -> list[Asset]:
+        return list(self._assets.values())
+
     def open_account(self, account: Account) -> None:
         self.ledger.open_account(account)
         self.accounts = {one.number: one for one in self.ledger.accounts()}

@@ -134,6 +134,9 @@ class Ledger:
     def order(self, order_id: str) -> Order | None:
         return _first(self._orders("order_id = ?", order_id))
 
+    def order_numbered(self, sequence: int) -> Order | None:
+        return _first(self._orders("sequence = ?", str(sequence)))
+
     def order_named(self, account: str, client_order_id: str) -> Order | None:
         return _first(self._orders("account = ? AND client_order_id = ?", account, client_order_id))
 

@@ -22,6 +22,8 @@ _KIND = serving.Kind("misbehaving venue", "tests.venue", 0, "/admin/ready", ("st
 ALICE: Json = {"number": "PA1ALICE", "key": "AKALICE", "secret": "s3cret-of-alice", "cash": "100000"}
 """The account that tests trade in."""
 TEAPOTS: Json = {"symbol": "TPT", "increment": "1"}
+COIN_OF_TEAPOTS: Json = {"symbol": "TPT/USD", "asset_class": "crypto", "increment": "0.0001"}
+PERPETUAL_OF_TEAPOTS: Json = {"symbol": "TPT/USD:USD", "asset_class": "perp", "increment": "0.0001"}
 COINS: Json = {"symbol": "BTC/USD", "asset_class": "crypto", "quantity_min": "0.0001", "increment": "0.0001"}
 
 

@@ -1,5 +1,6 @@
 """Alpaca's broker on the well-behaved venue: for the contract that all brokers keep, and for tests of its own."""
 
+import base64
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -7,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from connectors.brokers.alpaca import AlpacaAccount, AlpacaBroker, Credentials, Endpoint, Manners
+from connectors.brokers.crypto import CryptoAccount, CryptoBroker, CryptoSettings
 from connectors.brokers.fix import FixAccount, FixBroker, FixSettings
 from connectors.embedded.ports import choose_free
 from connectors.protocols import ClientIdUnique
 from schemas.control import Mode
 from tests.connectors.brokers.orders import teapots
 from tests.venue.orders import Json
-from tests.venue.process import ALICE, Venue, venue
+from tests.venue.process import ALICE, COIN_OF_TEAPOTS, PERPETUAL_OF_TEAPOTS, Venue, venue
 
 MODES = frozenset({Mode.REPLAY, Mode.PAPER})
 HASTY = Manners(connect_s=2, answer_s=2, audit_s=0.5, statuses_every=1, reconnects_max=20, reconnect_s_max=0.5)
@@ -67,6 +69,40 @@ async def fix_on_stage() -> AsyncIterator[tuple[FixBroker, Callable[[int, str], 
 
         async def trades_at(_number: int, price: str) -> None:
             at.price("TPT", price)
+
+        try:
+            yield broker, trades_at
+        finally:
+            await broker.close()
+
+
+CRYPTO_ALICE: Json = {**ALICE, "key": "crypto-alice", "secret": base64.b64encode(b"s3cret-of-alice").decode()}
+
+
+def crypto_at(at: Venue, exchange: str, account: Json = CRYPTO_ALICE, *, since: str = "", **more: Any) -> CryptoBroker:
+    """A broker for alice at this venue, who takes it for one of the crypto venues."""
+    fields: dict[str, Any] = {"answer_s": 2.0, "poll_s": 0.2, "throttle": False, "endpoint": at.url, "modes": MODES}
+    settings = CryptoSettings(exchange=exchange, venue="CRYPTO", **(fields | more))
+    symbol = "TPT/USD:USD" if settings.dialect.perpetual else "TPT/USD"
+    return CryptoBroker(
+        settings,
+        [CryptoAccount("alice", account["key"], account["secret"], more.get("fingerprint", ""))],
+        [teapots(venue="CRYPTO", symbol=symbol)],
+        since={"alice": since} if since else None,
+    )
+
+
+@asynccontextmanager
+async def crypto_on_stage(
+    exchange: str,
+) -> AsyncIterator[tuple[CryptoBroker, Callable[[int, str], Awaitable[None]]]]:
+    """The broker over ccxt, and what makes its market trade teapots at a price."""
+    options: dict[str, Any] = {"accounts": [CRYPTO_ALICE], "assets": [COIN_OF_TEAPOTS, PERPETUAL_OF_TEAPOTS]}
+    with tempfile.TemporaryDirectory() as folder, venue(Path(folder) / "venue", **options) as at:
+        broker = crypto_at(at, exchange)
+
+        async def trades_at(_number: int, price: str) -> None:
+            at.price("TPT/USD:USD" if exchange in ("binanceusdm", "krakenfutures") else "TPT/USD", price)
 
         try:
             yield broker, trades_at

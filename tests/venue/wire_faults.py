@@ -53,7 +53,7 @@ class Misbehaving:
         self._direction = direction
 
     async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
-        if scope["type"] != "http" or not scope["path"].startswith("/v2"):
+        if scope["type"] != "http" or scope["path"].startswith("/admin"):
             await self._app(scope, receive, send)
             return
         body = await _whole_body(receive)
@@ -111,8 +111,21 @@ class Misbehaving:
 _SILENT = frozenset({Kind.RESET, Kind.LOSE_ANSWER, Kind.IGNORE})
 
 
+_CRYPTO_WORDS = {
+    "AddOrder": "submit", "CancelOrder": "cancel", "QueryOrders": "order", "OpenOrders": "orders",
+    "ClosedOrders": "order", "BalanceEx": "account", "TradesHistory": "fills", "sendorder": "submit",
+    "cancelorder": "cancel", "status": "order", "openorders": "orders", "openpositions": "positions",
+    "accounts": "account", "fills": "fills", "openOrders": "orders", "account": "account", "balance": "account",
+    "positionRisk": "positions", "myTrades": "fills", "userTrades": "fills",
+}  # fmt: skip
+_ORDER_WORDS = {"POST": "submit", "DELETE": "cancel", "GET": "order"}
+
+
 def kind_of_request(method: str, path: str) -> str:
     """The word for a request, as faults name it."""
+    last = path.rsplit("/", 1)[-1]
+    if not path.startswith("/v2"):
+        return _ORDER_WORDS.get(method, "") if last == "order" else _CRYPTO_WORDS.get(last, "market")
     if path.startswith("/v2/orders"):
         if method == "POST":
             return "submit"

@@ -1,0 +1,122 @@
+"""What the venues do differently, as data and a few pure functions."""
+
+import base64
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from typing import Any
+
+from schemas.order import OrderType, TimeInForce
+
+_SHORT_ID = re.compile(r"^[a-z2-7]{26}$")
+_HEX = re.compile(r"^[0-9a-f]{32}$")
+
+
+class UnfitId(Exception):
+    """A client_order_id that the venue cannot carry."""
+
+
+class Fills(Enum):
+    """How a venue lists an account's fills."""
+
+    BY_SYMBOL_AND_ID = auto()
+    BY_TIME_AND_OFFSET = auto()
+    BACKWARDS = auto()
+
+
+class Find(Enum):
+    """How an order is found by our name of it."""
+
+    BY_NAME = auto()
+    IN_LISTS = auto()
+    BY_STATUS = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """One venue's ways.
+
+    kind: spot or swap, in ccxt's words.
+    encode, decode: our client_order_id to theirs and back.
+    tells_account: the balance's answer holds the account's number, under `uid`.
+    request_expiry_s: a request older than this is not carried out there.
+    options: of ccxt.
+    """
+
+    kind: str
+    find: Find
+    fills: Fills
+    order_types: frozenset[OrderType]
+    times_in_force: frozenset[TimeInForce]
+    client_id_length: int
+    encode: Callable[[str], str] = str
+    decode: Callable[[str], str] = str
+    tells_account: bool = False
+    request_expiry_s: float | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def perpetual(self) -> bool:
+        return self.kind == "swap"
+
+
+def short_uuid(name: str) -> str:
+    """Our 26 characters of base32 are 128 bits, as a UUID is; other names of up to 18 characters go as they are."""
+    if _SHORT_ID.match(name):
+        return base64.b32decode(name.upper() + "======").hex()
+    if len(name) <= 18 and name.isascii():
+        return name
+    raise UnfitId(f"{name} is neither one of our ids nor 18 characters or fewer")
+
+
+def from_short_uuid(text: str) -> str:
+    """Back from a UUID's 32 digits to our 26 characters; other names are as they are."""
+    return base64.b32encode(bytes.fromhex(text)).decode().rstrip("=").lower() if _HEX.match(text) else text
+
+
+_MARKET_AND_LIMIT = frozenset({OrderType.MARKET, OrderType.LIMIT})
+_RECV_WINDOW_S = 5.0
+_BINANCE: Mapping[str, Any] = {"recvWindow": int(_RECV_WINDOW_S * 1000), "warnOnFetchOpenOrdersWithoutSymbol": False}
+
+DIALECTS: Mapping[str, Dialect] = {
+    "binance": Dialect(
+        kind="spot",
+        find=Find.BY_NAME,
+        fills=Fills.BY_SYMBOL_AND_ID,
+        order_types=_MARKET_AND_LIMIT,
+        times_in_force=frozenset({TimeInForce.GTC, TimeInForce.IOC, TimeInForce.FOK}),
+        client_id_length=36,
+        tells_account=True,
+        request_expiry_s=_RECV_WINDOW_S,
+        options={**_BINANCE, "fetchMarkets": {"types": ["spot"]}, "fetchMargins": False, "defaultType": "spot"},
+    ),
+    "binanceusdm": Dialect(
+        kind="swap",
+        find=Find.BY_NAME,
+        fills=Fills.BY_SYMBOL_AND_ID,
+        order_types=_MARKET_AND_LIMIT,
+        times_in_force=frozenset({TimeInForce.GTC, TimeInForce.IOC, TimeInForce.FOK}),
+        client_id_length=36,
+        request_expiry_s=_RECV_WINDOW_S,
+        options={**_BINANCE, "fetchMarkets": {"types": ["linear"]}, "defaultType": "swap"},
+    ),
+    "kraken": Dialect(
+        kind="spot",
+        find=Find.IN_LISTS,
+        fills=Fills.BY_TIME_AND_OFFSET,
+        order_types=_MARKET_AND_LIMIT,
+        times_in_force=frozenset({TimeInForce.GTC, TimeInForce.IOC}),
+        client_id_length=32,
+        encode=short_uuid,
+        decode=from_short_uuid,
+    ),
+    "krakenfutures": Dialect(
+        kind="swap",
+        find=Find.BY_STATUS,
+        fills=Fills.BACKWARDS,
+        order_types=_MARKET_AND_LIMIT,
+        times_in_force=frozenset({TimeInForce.GTC, TimeInForce.IOC}),
+        client_id_length=64,
+    ),
+}
