@@ -75,7 +75,8 @@ def _closed(days: Days) -> Days:
     count = days.count + 1
     distance = result - days.mean
     mean = days.mean + distance / count
-    growth = days.growth * (1.0 + result)
+    # Below zero there is nothing left that could grow: debts are equity's to tell, not growth's.
+    growth = days.growth * max(0.0, 1.0 + result)
     peak = max(days.peak, growth)
     return replace(
         base,

@@ -279,6 +279,26 @@ def test_statistics_without_meaning_are_absent() -> None:
     assert (told.volatility, told.total_return) == (0.0, 0.0)
 
 
+def test_an_account_below_zero_has_lost_everything_and_no_more() -> None:
+    book = Book()
+    for day, equity in enumerate(("1000", "-50", "10", "20"), 1):
+        book.look(day, equity=equity)
+    told = book.performance
+    assert (told.total_return, told.max_drawdown, told.calmar) == (-1.0, -1.0, None)
+    assert told.days == 2, "a day that begins with less than nothing has no return"
+
+
+def test_the_present_day_counts_with_its_newest_equity() -> None:
+    book = Book()
+    book.look(1, equity="1000")
+    assert not [told for told in book.said if isinstance(told, PerformanceSnapshot)]
+    book.look(1.5, equity="1100")
+    assert book.performance.total_return == pytest.approx(0.1)
+    book.look(2, equity="900")
+    assert book.performance.total_return == pytest.approx(-0.1)
+    assert (book.performance.days, book.performance.max_drawdown) == (1, pytest.approx(-0.1))
+
+
 def test_an_inverse_contract_earns_in_its_base_currency() -> None:
     book = Book()
     inverse: dict[str, Any] = {
