@@ -20,6 +20,7 @@ from dashboards.report.values import negative, written
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 WIDE = 5
 """Tables of so many columns become a card for each row on a narrow screen."""
+ROLES = ("table", "rowgroup", "row", "columnheader", "rowheader", "cell")
 
 
 def document(page: Page) -> str:
@@ -145,22 +146,21 @@ def _table(table: Table, name: str) -> Iterator[str]:
         return
     cards = len(table.columns) >= WIDE
     # Cards are laid out as blocks, which takes a table's meaning away; the roles give it back.
-    roles = {"table": ' role="table"', "row": ' role="row"', "cell": ' role="cell"'} if cards else {}
-    row, cell = roles.get("row", ""), roles.get("cell", "")
+    whole, group, row, head, name_of, cell = (f' role="{role}"' if cards else "" for role in ROLES)
     yield f'<h3 id="{name}">{escape(table.caption)}</h3>'
     yield f'<div class="scroll" tabindex="0" role="region" aria-labelledby="{name}">'
-    yield f'<table class="{"cards" if cards else "plain"}"{roles.get("table", "")} aria-labelledby="{name}">'
+    yield f'<table class="{"cards" if cards else "plain"}"{whole} aria-labelledby="{name}">'
     heads = "".join(
-        f'<th scope="col"{_side(column.unit, table.figures and place > 0)}>{escape(column.name)}</th>'
+        f'<th{head} scope="col"{_side(column.unit, table.figures and place > 0)}>{escape(column.name)}</th>'
         for place, column in enumerate(table.columns)
     )
-    yield f"<thead><tr{row}>{heads}</tr></thead><tbody>"
+    yield f"<thead{group}><tr{row}>{heads}</tr></thead><tbody{group}>"
     for first, *others in table.rows:
         cells = "".join(
             _cell(value, column.unit, column.name if cards else "", table.figures, cell)
             for value, column in zip(others, table.columns[1:], strict=True)
         )
-        yield f'<tr{row}><th scope="row">{escape(written(first, table.columns[0].unit))}</th>{cells}</tr>'
+        yield f'<tr{row}><th{name_of} scope="row">{escape(written(first, table.columns[0].unit))}</th>{cells}</tr>'
     yield "</tbody></table></div>"
 
 
