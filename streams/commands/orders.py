@@ -71,6 +71,7 @@ ReasonOption = Annotated[str, typer.Option("--reason", help="Why.")]
 ValidOption = Annotated[float, typer.Option("--valid-for", min=0, help="Seconds after which it must not go out.")]
 WaitOption = Annotated[float, typer.Option("--wait", min=0, help="Seconds to wait for the answer.")]
 
+FIRST_WORD_S = 1.0
 CHECK_COLUMNS = ("check", "outcome", "code", "value", "limit", "inputs")
 
 
@@ -284,12 +285,18 @@ class _Answer:
         self.event: OrderEvent | None = None
 
     def wait(self, reader: "Reader", seconds: float) -> None:
-        """Listen until all is said that can be expected, or the time is up."""
+        """Listen until all is said that can be expected, or the time is up.
+
+        Once the order is out, the outside gets a moment for its first word.
+        """
         until = time.monotonic() + seconds
         while not self.complete and time.monotonic() < until:
+            was_out = self.event is not None
             for received in reader.poll(0.1):
                 if received.record is not None:
                     self._take(received.record)
+            if self.event is not None and not was_out:
+                until = min(until, time.monotonic() + FIRST_WORD_S)
 
     @property
     def complete(self) -> bool:

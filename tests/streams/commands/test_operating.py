@@ -1,0 +1,268 @@
+"""Operating a desk from the command line, on real servers: set-up, roles, switches, orders by hand, parity."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from schemas.control import ClockTick, KillSwitch, KillVerb, Scope
+from schemas.market import Mark, MarkBatch
+from schemas.record import Record
+from schemas.risk import RiskEvent, RiskEventKind
+from schemas.topics import ACCOUNTS_INBOX, CONTROL_KILL, INBOXES, Topic
+from streams.commands.connections import records_of
+from streams.runtime.source import Source
+from tests.builders import money
+from tests.streams.commands.desk import (
+    COMMAND,
+    NOTHING,
+    Desk,
+    account_records,
+    now_us,
+    open_desk,
+    stopped,
+    until,
+    write,
+)
+
+pytestmark = [pytest.mark.servers, pytest.mark.slow]
+
+NOWHERE = "http://127.0.0.1:9"
+READY = ("--confirm", "reconciled,data-fresh,limits-ok")
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    """One desk for all tests of this module."""
+    with open_desk(tmp_path_factory.mktemp("desk")) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def trading(desk: Desk) -> Iterator[Desk]:
+    """The desk with its clock, its accounts room and an account A that may trade WTI at 50."""
+    found = desk.connection()
+    worker = desk.begun(sys.executable, "-m", "tests.streams.commands.accounts_worker", str(desk.folder / "worker"))
+    until("ready", worker)
+    clock = desk.begun(COMMAND, "clock")
+    until("✓ clock", clock)
+    write(found, account_records(now_us()))
+    yield desk
+    assert stopped(clock) == 0
+    assert stopped(worker) == 0
+
+
+def switches(desk: Desk, topic: Topic) -> list[KillSwitch]:
+    return [record for record in records_of(desk.connection(), topic) if isinstance(record, KillSwitch)]
+
+
+def of(desk: Desk, topic: Topic, kind: type[Record]) -> list[Record]:
+    return [record for record in records_of(desk.connection(), topic) if isinstance(record, kind)]
+
+
+def test_a_second_set_up_changes_nothing_and_another_mode_is_refused(desk: Desk) -> None:
+    again = desk.json("setup")
+    assert [step["found"] for step in again["steps"] if step["step"] in ("topics", "tables")] == [
+        "all topics are there",
+        "ClickHouse is up to date",
+    ]
+    refused = desk.ask("setup", code=3, but={"QL_MODE": "replay"})
+    assert "was made for PAPER" in refused.stderr
+
+
+def test_a_switch_lies_in_both_topics_with_one_id_and_version_and_the_version_rises(desk: Desk) -> None:
+    words = ("--scope", "instrument", "--id", "GOLD", "--wait", "0", "--author", "ann", "--reason", "odd prices")
+    first = desk.json("stop", "pause", *words)
+    second = desk.json("stop", "flatten", *words)
+    kept = [one for one in switches(desk, CONTROL_KILL) if one.scope_id == "GOLD"]
+    told = [one for one in switches(desk, ACCOUNTS_INBOX) if one.scope_id == "GOLD"]
+    assert [(one.verb, one.version) for one in kept] == [(KillVerb.PAUSE, 1), (KillVerb.FLATTEN, 2)]
+    assert [one.request_id for one in kept] == [first["request_id"], second["request_id"]]
+    assert kept[0].author == "ann"
+    assert kept[0].reason == "odd prices"
+    # A broadcast lies in every partition, and is the very same record as the one that execution reads.
+    assert sorted(told, key=lambda one: one.version) == sorted(
+        kept * ACCOUNTS_INBOX.partitions, key=lambda o: o.version
+    )
+
+
+def test_the_same_request_to_stop_twice_is_one_switch(desk: Desk) -> None:
+    words = ("stop", "halt", "--scope", "venue", "--id", "ELSEWHERE", "--request-id", "stop-1", "--wait", "0")
+    first, second = desk.json(*words), desk.json(*words)
+    assert (first["written"], second["written"]) == (True, False)
+    assert (first["version"], second["version"]) == (1, 1)
+    assert len([one for one in switches(desk, CONTROL_KILL) if one.scope is Scope.VENUE]) == 1
+
+
+def test_stopping_needs_kafka_alone(desk: Desk) -> None:
+    away = {"QL_REGISTRY_URL": NOWHERE, "QL_CLICKHOUSE_URL": NOWHERE}
+    said = desk.json("stop", "halt", "--scope", "strategy", "--id", "trend", "--direct", "--wait", "0", but=away)
+    kept = [one for one in switches(desk, CONTROL_KILL) if one.scope is Scope.STRATEGY]
+    assert [one.request_id for one in kept] == [said["request_id"]]
+
+
+def test_who_stops_is_not_stopped_by_a_wrong_mode_and_who_resumes_is(desk: Desk) -> None:
+    scope = ("--scope", "provider", "--id", "oracle", "--wait", "0")
+    assert "stopped all the same" in desk.ask("stop", "pause", *scope, but={"QL_MODE": "live"}).stderr
+    refused = desk.ask("resume", "--reason", "fine again", *READY, *scope, code=3, but={"QL_MODE": "live"})
+    assert "the settings say LIVE" in refused.stderr
+    resumed = desk.json("resume", "--reason", "fine again", *READY, *scope)
+    assert (resumed["verb"], resumed["version"]) == ("RESUME", 2)
+
+
+def test_the_relay_goes_on_where_it_was_and_loses_no_mark(desk: Desk) -> None:
+    found = desk.connection()
+
+    def marks(*times: int) -> list[tuple[str, Record]]:
+        return [
+            (
+                "market_data",
+                Mark(event_time_us=at, instrument_id="BRENT", last=money(at), low=money(at), high=money(at)),
+            )
+            for at in times
+        ]
+
+    def relayed() -> list[int]:
+        batches = [one for one in of(desk, ACCOUNTS_INBOX, MarkBatch) if isinstance(one, MarkBatch)]
+        return [mark.event_time_us for one in batches for mark in one.marks if mark.instrument_id == "BRENT"]
+
+    market = Source(found.cluster, found.codec, found.environment, "market_data")
+    for _, record in marks(1, 2):
+        market.write(record, event_id=f"mark-{record.event_time_us}")
+    market.flush()
+    relay = desk.begun(COMMAND, "relay")
+    until("✓ relay", relay)
+    while len(relayed()) < ACCOUNTS_INBOX.partitions:
+        assert relay.poll() is None
+    assert stopped(relay) == 0
+    for _, record in marks(3):
+        market.write(record, event_id=f"mark-{record.event_time_us}")
+    market.close()
+    again = desk.begun(COMMAND, "relay")
+    until("✓ relay", again)
+    while 3 not in relayed():
+        assert again.poll() is None
+    assert stopped(again) == 0
+    assert sorted(relayed()) == [2] * ACCOUNTS_INBOX.partitions + [3] * ACCOUNTS_INBOX.partitions
+
+
+def test_a_sink_that_is_stopped_has_written_what_it_took(desk: Desk) -> None:
+    sink = desk.begun(COMMAND, "sink")
+    until("caught up", sink)
+    assert stopped(sink) == 0
+    kept = desk.json("sql", "select uniqExact(request_id) as n from kill_switch")
+    assert kept[0]["n"] == len({one.request_id for one in switches(desk, CONTROL_KILL)})
+
+
+def test_the_clock_tells_every_inbox_the_same_time(trading: Desk) -> None:
+    ticks = {topic.name: of(trading, topic, ClockTick) for topic in INBOXES}
+    told = {name: {one.event_time_us for one in found if one.clock_id == "wall"} for name, found in ticks.items()}  # type: ignore[attr-defined]  # all are ticks
+    assert all(times for times in told.values())
+    first = told["signals.inbox"]
+    assert all(times & first for times in told.values())
+    assert all(time_us % 1_000_000 == 0 for time_us in first)
+
+
+def test_an_order_by_hand_is_judged_and_its_story_can_be_told(trading: Desk) -> None:
+    placed = trading.json("order", "place", "buy", "10", "WTI", "--account", "A", "--limit", "49", "--wait", "60")
+    assert placed["approved"] is True
+    assert placed["status"] == "PENDING_NEW"
+    name = placed["client_order_id"]
+    for away in (NOTHING, {"QL_CLICKHOUSE_URL": NOWHERE}):
+        steps = trading.json("order", "show", name, but=away)["steps"]
+        assert {step["step"] for step in steps} >= {"check", "verdict", "command", "state"}
+    cancelled = trading.json("order", "cancel", name, "--account", "A", "--wait", "60")
+    assert cancelled["status"] == "PENDING_CANCEL"
+    rows = trading.json("order", "list", "--account", "A", but={"QL_CLICKHOUSE_URL": NOWHERE})
+    assert [(row["client_order_id"], row["status"], row["quantity"]) for row in rows] == [
+        (name, "PENDING_CANCEL", "10")
+    ]
+
+
+def test_the_same_request_for_an_order_twice_is_one_order(trading: Desk) -> None:
+    words = (
+        "order",
+        "place",
+        "buy",
+        "7",
+        "WTI",
+        "--account",
+        "A",
+        "--limit",
+        "45",
+        "--request-id",
+        "mine",
+        "--wait",
+        "5",
+    )
+    first, second = trading.json(*words), trading.json(*words)
+    assert first["client_order_id"] == second["client_order_id"]
+    rows = trading.json("order", "list", but={"QL_CLICKHOUSE_URL": NOWHERE})
+    assert len([row for row in rows if row["quantity"] == "7"]) == 1
+
+
+def test_a_denied_order_ends_with_5_and_says_every_check_as_its_preview_did(trading: Desk) -> None:
+    words = ("buy", "100000", "WTI", "--account", "A", "--limit", "50")
+    seen = trading.json("risk", "preview", *words, code=5)
+    denied = trading.json("order", "place", *words, "--wait", "60", code=5)
+    assert (seen["code"], denied["code"]) == ("ORDER_VALUE", "ORDER_VALUE")
+    assert seen["value"] == "5000000"
+    assert outcomes(denied["checks"]) == outcomes(seen["checks"])
+    assert "ORDER_VALUE" in trading.ask("order", "place", *words, "--wait", "60", code=5).stdout
+
+
+def outcomes(checks: list[dict[str, Any]]) -> dict[str, str]:
+    """Outcome by check; whether one is late or a duplicate depends on the moment."""
+    return {check["check"]: check["outcome"] for check in checks if check["check"] not in ("duplicate", "clock_alive")}
+
+
+def test_an_unknown_order_or_account_ends_with_6(trading: Desk) -> None:
+    assert "ORDER_UNKNOWN" in trading.ask("order", "cancel", "nosuch", "--account", "A", "--wait", "60", code=6).stderr
+    assert "there is no order nosuch" in trading.ask("order", "show", "nosuch", code=6).stderr
+    assert "no account Z" in trading.ask("risk", "preview", "buy", "1", "WTI", "--account", "Z", code=6).stderr
+
+
+def test_what_cannot_be_an_order_is_refused_with_the_field_and_nothing_is_sent(trading: Desk) -> None:
+    refused = trading.ask("order", "place", "buy", "ten", "WTI", "--account", "A", "--expire-at", "noon", code=2)
+    assert "quantity" in refused.stderr
+    assert "expire_at_us" in refused.stderr
+
+
+def test_accounts_answer_a_halt_with_their_cancels(trading: Desk) -> None:
+    trading.ask("order", "place", "buy", "3", "WTI", "--account", "A", "--limit", "44", "--wait", "60")
+    halted = trading.json("stop", "halt", "--scope", "account", "--id", "A", "--wait", "20")
+    assert halted["accounts"] == ["A"]
+    assert halted["cancels"] >= 1
+    denied = trading.json(
+        "order", "place", "buy", "2", "WTI", "--account", "A", "--limit", "44", "--wait", "60", code=5
+    )
+    assert {check["code"] for check in denied["checks"] if check["check"] == "trading_state"} == {"TRADING_HALTED"}
+    trading.ask("resume", "--reason", "test over", *READY, "--scope", "account", "--id", "A")
+
+
+def test_the_recorded_inbox_gives_every_decision_again_and_a_doctored_record_is_found(trading: Desk) -> None:
+    equal = trading.json("replay", "inbox")
+    assert equal["equal"] is True
+    assert equal["compared"]["accounts.events"] > 0
+    assert equal["compared"]["orders.commands"] > 0
+    found = trading.connection()
+    liar = Source(found.cluster, found.codec, found.environment, "accounts")
+    said = RiskEvent(event_time_us=now_us(), account_id="B", kind=RiskEventKind.LATCHED, code="NEVER_SAID")
+    liar.write(said, event_id="liar")
+    liar.close()
+    differs = trading.json("replay", "inbox", code=1)
+    assert [(one["topic"], one["account_id"], one["at"]) for one in differs["differences"]] == [
+        ("accounts.events", "B", 0)
+    ]
+    assert "NEVER_SAID" in differs["differences"][0]["recorded"]
+    trading.json("replay", "inbox", "--account", "A")
+
+
+@pytest.mark.parametrize("role", ["clock", "relay"])
+def test_a_role_of_wall_time_does_not_run_in_a_replay(tmp_path: Path, role: str) -> None:
+    ended = subprocess.run([COMMAND, role], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
+    assert ended.returncode == 3
+    assert "does not run in a replay environment" in ended.stderr
