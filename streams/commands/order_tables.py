@@ -129,6 +129,9 @@ def _story(found: Connection, client_order_id: str) -> list[Row]:
         or getattr(record, "request_id", None) in intents
         for stage, row in _steps(record)
     ]
+    if all(row[0] == "request" for _, _, row in told):
+        # People asked about an order that never was.
+        return []
     return [
         dict(zip(STORY, (_iso(at), *map(shown, row)), strict=True))
         for at, _, row in sorted(told, key=lambda one: one[:2])
