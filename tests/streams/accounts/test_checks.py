@@ -10,13 +10,13 @@ from msgspec.structs import replace
 
 from schemas.control import KillVerb as Verb
 from schemas.control import MarginRegime, Scope, StrategyVerb
-from schemas.intent import ManualAction, ManualOrder
+from schemas.intent import IntentKind, ManualAction, ManualOrder
 from schemas.market import Mark, MarkBatch
 from schemas.order import ExecType, OrderStatus, OrderType, Side, SubmitOrder, TimeInForce
 from schemas.reference import ContractKind, InstrumentClass, Session, TradingSession
-from schemas.risk import CheckOutcome, CheckResult, Limit
+from schemas.risk import CheckOutcome, CheckResult, Limit, RiskEvent, RiskEventKind
 from streams.accounts.risk.checks import CHECKS, evaluate
-from streams.accounts.risk.limits import BY_NAME, SPECS
+from streams.accounts.risk.limits import BY_NAME, SPECS, Unit
 from streams.accounts.risk.portfolio import History
 from streams.accounts.risk.view import Proposal, View
 from streams.accounts.room import precisely
@@ -671,3 +671,93 @@ def test_a_denied_short_says_market_where_it_has_no_limit_price() -> None:
         "market",
         "50",
     )
+
+
+VALUED = ("order_value", "position_value", "concentration", "sector_concentration", "currency_concentration",
+          "strategy_concentration", "strategy_exposure", "gross_exposure", "net_exposure", "leverage", "cash",
+          "margin_initial")  # fmt: skip
+HELD_COUNTS = ("position_value", "position_quantity", "concentration", "sector_concentration",
+               "currency_concentration", "strategy_concentration", "strategy_exposure", "gross_exposure",
+               "net_exposure", "leverage")  # fmt: skip
+RATE = D("1.25")
+
+
+def abroad(it: Desk) -> Desk:
+    """The same desk a quarter richer and with limits as much wider, in an instrument that settles in euro at 1.25."""
+    profile = it.account.profile
+    wider = {
+        key: replace(limit, value=limit.value * RATE) if BY_NAME[limit.name].unit is Unit.MONEY else limit
+        for key, limit in profile.limits.items()
+    }
+    it.partition.states["A"] = replace(it.account, profile=replace(profile, limits=wider))
+    it.tell(deposit(it.account.totals.cash["USD"] * (RATE - 1), movement_id="richer"))
+    euro(it, RATE)
+    known = it.shared.instruments["WTI"]
+    it.tell(replace(known, version=known.version + 1, settlement_currency="EUR", quote_currency="EUR"))
+    return it
+
+
+@pytest.mark.parametrize(
+    ("check_id", "build", "fine", "refused", "code"), [case for case in BOUNDS if case[0] in VALUED]
+)
+def test_a_bound_in_money_holds_in_another_currency(
+    check_id: str, build: Callable[[], Desk], fine: Proposal, refused: Proposal | None, code: str
+) -> None:
+    it = abroad(build())
+    assert check(it, fine, check_id).outcome is CheckOutcome.PASS
+    assert refused is not None
+    assert check(it, refused, check_id).code == code
+
+
+@pytest.mark.parametrize("foreign", [False, True])
+@pytest.mark.parametrize(
+    ("check_id", "build", "fine", "refused", "code"), [case for case in BOUNDS if case[0] in HELD_COUNTS]
+)
+def test_a_bound_on_holdings_counts_what_is_held_and_what_works(
+    check_id: str, build: Callable[[], Desk], fine: Proposal, refused: Proposal | None, code: str, foreign: bool
+) -> None:
+    it = abroad(build()) if foreign else build()
+    sign = 1 if fine.side is Side.BUY else -1
+    holding(it, 30 * sign)
+    it.tell(wish("w", kind=IntentKind.TARGET_WEIGHT, target_weight=0.0))
+    held = it.account.holdings["WTI"]
+    assert held.net.quantity == 30 * sign
+    assert refused is not None
+    assert check(it, fine._replace(quantity=fine.quantity - 30), check_id).outcome is CheckOutcome.PASS
+    assert check(it, refused._replace(quantity=refused.quantity - 30), check_id).code == code
+
+
+def test_exposure_abroad_and_at_home_is_added_in_the_base_currency() -> None:
+    it = setting(abroad(desk(cash=100_000)), gross_exposure_max=D(20_000), net_exposure_max=D(5_000))
+    it.tell(instrument("BRENT", sector="other"), mark(50, "BRENT"))
+    holding(it, 100)
+    holding(it, -150, of="BRENT", strategy_id="other")
+    assert check(it, buy(100), "gross_exposure").outcome is CheckOutcome.PASS
+    assert check(it, buy(101), "gross_exposure").code == "GROSS_EXPOSURE"
+    assert check(it, buy(100), "net_exposure").value == "5000"
+    assert check(it, buy(101), "net_exposure").code == "NET_EXPOSURE"
+
+
+def test_fees_in_a_currency_that_nobody_prices_are_unknown_and_in_none_they_cost_nothing() -> None:
+    it = cash_desk()
+    it.tell(fees("0.001", version=2, currency="BNB"))
+    assert check(it, buy(1), "cash").outcome is CheckOutcome.PASS
+    it.tell(fees("0.001", version=3, currency="BNB", minimum=D(1)))
+    assert check(it, buy(1), "cash").code == "FEES_UNKNOWN"
+    it.tell(fees("0.001", version=4, currency="BNB", per_unit=D(1)))
+    assert check(it, buy(1), "cash").code == "FEES_UNKNOWN"
+
+
+def test_the_fee_is_the_larger_of_the_least_and_the_share_with_the_part_for_each_unit() -> None:
+    it = setting(cash_desk(cash=RICH), slippage_allowance=0)
+    it.tell(fees("0.01", version=2, minimum=D(10), per_unit=D("0.5")))
+    assert check(it, buy(1), "cash").value == "60"
+    assert check(it, buy(100), "cash").value == "5100"
+
+
+def test_a_tripped_latch_is_told_with_what_tripped_it() -> None:
+    it = setting(desk(cash=RICH), consecutive_rejects_max=1)
+    it.tell(wish())
+    it.tell(answer(it.order, ExecType.REJECTED))
+    told = it.now(RiskEvent)[0]
+    assert (told.kind, told.code, told.value, told.limit) == (RiskEventKind.LATCHED, "CONSECUTIVE_REJECTS", "1", "1")

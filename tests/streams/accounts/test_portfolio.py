@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from schemas.control import Mode
 from schemas.order import OrderType, Side
+from schemas.reference import InstrumentClass
 from schemas.risk import CheckOutcome, RiskSnapshot
 from streams.accounts.risk.checks import CHECKS
 from streams.accounts.risk.document import page
@@ -170,6 +171,19 @@ def test_exposures_are_told_by_every_dimension() -> None:
         ("CURRENCY", "USD", 3000.0, 3000.0),
         ("STRATEGY", "other", -2000.0, 2000.0), ("STRATEGY", "trend", 5000.0, 5000.0),
     ]  # fmt: skip
+
+
+def test_exposures_abroad_are_told_in_the_base_currency() -> None:
+    it = desk(cash=RICH)
+    it.tell(
+        instrument("EURUSD", instrument_class=InstrumentClass.FX, base_currency="EUR", price_decimals=5),
+        mark("1.25", "EURUSD"), instrument(version=2, settlement_currency="EUR", quote_currency="EUR"),
+    )  # fmt: skip
+    holding(it, 100)
+    book_now = account_book(it.account, it.shared)
+    assert book_now is not None
+    assert book_now.weights.tolist() == [6250.0]
+    assert by_dimension(it.account, it.shared)[0] == ("INSTRUMENT", "WTI", 6250.0, 6250.0)
 
 
 def days(it: Desk, *prices: str) -> Desk:

@@ -89,6 +89,17 @@ def test_fixed_risk_loses_the_stated_amount_between_entry_and_stop() -> None:
     assert sized(rich(SizingMethod.FIXED_RISK), stop_price=D(52), direction=-1.0).target == -500
 
 
+def test_half_a_wish_risks_half() -> None:
+    assert sized(rich(SizingMethod.FIXED_RISK), stop_price=D(48), direction=0.5).target == 250
+    assert sized(rich(SizingMethod.VOLATILITY_TARGET), volatility=0.2, direction=0.5).target == 500
+    assert sized(rich(SizingMethod.KELLY), probability=0.6, direction=0.5).target == 100
+
+
+def test_kelly_without_both_of_stop_and_target_wins_one_for_one_lost() -> None:
+    assert sized(rich(SizingMethod.KELLY), probability=0.6, stop_price=D(49)).target == 200
+    assert sized(rich(SizingMethod.KELLY), probability=0.6, take_profit_price=D(52)).target == 200
+
+
 def test_fixed_risk_takes_the_commission_of_both_ways_off_first() -> None:
     charged = rich(SizingMethod.FIXED_RISK, fees=fees("0.05"))
     assert sized(charged, stop_price=D(48)).target == 450
