@@ -91,10 +91,15 @@ class Execution:
         if line is None:
             return [objection(command, self._standing) or rejected(command, *unknown_venue(command), self._standing)]
         async with self._lanes.lane(command):
-            if turn.redelivered and not line.capabilities.repeats_answer and not isinstance(command, QueryOrder):
-                known = await self._known(command, line, turn)
-                if known is not None:
-                    return [known]
+            if turn.redelivered and not isinstance(command, QueryOrder):
+                # Our own rules may object by now to what a former owner has sent: that is no proof that it was not.
+                objects = objection(command, self._standing) is not None
+                if objects or not line.capabilities.repeats_answer:
+                    known = await self._known(command, line, turn)
+                    if known is not None:
+                        return [known]
+                    if objects and not isinstance(command, CancelOrder):
+                        return [undecided(command, "sent perhaps, and not found yet", self._standing)]
             return [await self._outcome(command, line, turn)]
 
     @property

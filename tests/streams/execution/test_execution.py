@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from connectors.protocols import ClientIdUnique
 from schemas.control import ClockTick, KillSwitch, KillVerb, Mode, Scope
@@ -144,6 +145,21 @@ def test_when_nobody_can_be_asked_a_command_read_again_is_unknown() -> None:
     assert isinstance(said, ExecutionReport)
     assert said.exec_type is ExecType.UNKNOWN
     assert at_the_venue(broker) == []
+
+
+@pytest.mark.parametrize("repeats", [True, False])
+@pytest.mark.parametrize("sent", [True, False])
+def test_a_command_read_again_is_never_called_not_sent_because_our_rules_object_by_now(
+    repeats: bool, sent: bool
+) -> None:
+    broker = ScriptedBroker(repeats_answer=repeats)
+    late = replace(buy("a"), event_time_us=2, submit_before_us=1)
+    if sent:
+        broker.venue.submit(late)
+    said = outcome(broker, late, redelivered=True)
+    assert broker.calls == ["query a"]
+    assert isinstance(said, ExecutionReport)
+    assert said.order_status is (OrderStatus.NEW if sent else OrderStatus.UNKNOWN)
 
 
 def test_a_cancel_read_again_is_sent_again() -> None:
