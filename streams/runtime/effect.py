@@ -114,10 +114,14 @@ class Ledger:
             self.recorded.discard(first)
             self.released = first + 1
 
-    @property
-    def note(self) -> str:
-        """What the committed offset says of those after it."""
-        return BUSY if self.running else CLEAN
+    def note(self, caught_up: bool) -> str:
+        """What the committed offset says of those after it.
+
+        caught_up: whether all that lay there when the partition became ours has been begun. Until then a former owner's
+        doubt is still in force, though we have begun nothing.
+        """
+        doubtful = self.released < self.doubtful_before and not caught_up
+        return BUSY if self.running or doubtful else CLEAN
 
 
 class KafkaEffect(Service):
@@ -384,7 +388,9 @@ class KafkaEffect(Service):
                     del self._ledgers[partition, epoch]
             elif wait or ledger.released != ledger.committed:
                 # Between commits more may be begun, so only a last word can be `clean`.
-                due.append((ledger, Place(self.source, partition, ledger.released, ledger.note if wait else BUSY)))
+                owned = self.carrier.owned.get(partition)
+                note = ledger.note(owned is not None and owned.caught_up) if wait else BUSY
+                due.append((ledger, Place(self.source, partition, ledger.released, note)))
         if not due:
             return
         try:
