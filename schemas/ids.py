@@ -1,7 +1,10 @@
 """Ids that are pure functions of their causes."""
 
-import base64
 from hashlib import blake2b
+
+_ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"
+_PAIRS = [first + second for first in _ALPHABET for second in _ALPHABET]
+_SHIFTS = tuple(range(120, -1, -10))
 
 
 def short_id(*parts: str) -> str:
@@ -9,9 +12,10 @@ def short_id(*parts: str) -> str:
 
     The length keeps ("ab", "c") and ("a", "bc") apart. The alphabet and length suit every broker's client order id.
     """
-    digest = blake2b(digest_size=16)
+    message = b""
     for part in parts:
         text = part.encode()
-        digest.update(len(text).to_bytes(4, "big"))
-        digest.update(text)
-    return base64.b32encode(digest.digest()).decode().rstrip("=").lower()
+        message += len(text).to_bytes(4, "big") + text
+    # Two characters at a time: the standard library's base32 takes four times as long, and every output needs an id.
+    number = int.from_bytes(blake2b(message, digest_size=16).digest(), "big") << 2
+    return "".join([_PAIRS[number >> shift & 1023] for shift in _SHIFTS])

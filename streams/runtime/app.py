@@ -13,6 +13,7 @@ transport, tables and recovery stay off (docs/delivery.md says why); its hooks f
 """
 
 import asyncio
+import gc
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Self, cast
@@ -44,6 +45,7 @@ from streams.runtime.source import Source
 from streams.runtime.transactions import Stage
 from streams.runtime.watchdog import Watchdog
 
+GC_THRESHOLDS = (50_000, 20, 50)
 LAST_WORDS = "last-words.json"
 """File in the data folder that tells the supervisor over what the watchdog ended the process."""
 
@@ -239,6 +241,9 @@ class RoomApp(faust.App):
 
     async def on_start(self) -> None:
         """Faust calls it before the agents start."""
+        # Records come and go by the thousand; what lives now lives on, and need not be looked at again and again.
+        gc.freeze()
+        gc.set_threshold(*GC_THRESHOLDS)
         # Stock Faust resumes it when its consumer has been assigned; ours is not its consumer.
         self.flow_control.resume()
         if self._provision:

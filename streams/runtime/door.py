@@ -6,6 +6,7 @@ as "ahead" until the transaction is known to be committed.
 """
 
 import traceback
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -61,7 +62,7 @@ class PartitionWork:
     """What one partition's part of a batch comes to.
 
     next_offset: None where nothing may be committed.
-    read, written, refused: counts by record, by topic and record, and by reason.
+    read, written, refused: counts by record, by record, and by reason.
     """
 
     table: Table[Any, Any]
@@ -71,11 +72,10 @@ class PartitionWork:
     repeated: int = 0
     letters: int = 0
     outputs: int = 0
-    event_time_us: int = 0
     parked: Parked | None = None
-    read: dict[str, int] = field(default_factory=dict)
-    written: dict[tuple[str, str], int] = field(default_factory=dict)
-    refused: dict[str, int] = field(default_factory=dict)
+    read: Counter[str] = field(default_factory=Counter)
+    written: Counter[str] = field(default_factory=Counter)
+    refused: Counter[str] = field(default_factory=Counter)
 
 
 Work = dict[int, PartitionWork]
@@ -151,42 +151,39 @@ class Door:
 
     def _folded(self, table: Table[Any, Any], batch: Sequence[Entry]) -> PartitionWork:
         work = PartitionWork(table)
+        applied, skips, fold = table.applied, self.skips, table.partition.fold
         for entry in batch:
             self.at = entry
-            if entry.offset <= table.applied:
+            if entry.offset <= applied:
                 work.repeated += 1
-            elif (entry.partition, entry.offset) in self.skips:
+            elif skips and (entry.partition, entry.offset) in skips:
                 self._fold_skipped(work, entry)
             elif type(entry) is Arrival:
-                self._fold_arrival(work, entry)
+                if said := fold(entry.key, entry.record):
+                    self._answer(work, entry, said)
+                work.folded += 1
             else:
                 assert isinstance(entry, Refusal)
                 self._fold_refusal(work, entry)
         self.at = None
         last = batch[-1]
         work.next_offset = last.offset + 1
+        work.read = Counter([type(entry.record).__name__ for entry in batch if type(entry) is Arrival])
         for key, value in table.writes(last.offset):
             work.writes.append(Write(self._changelog, key, value, last.partition, None))
         return work
 
-    def _fold_arrival(self, work: PartitionWork, arrival: Arrival) -> None:
-        key, record = arrival.key, arrival.record
-        said = work.table.partition.fold(key, record)
-        work.folded += 1
-        name = type(record).__name__
-        work.read[name] = work.read.get(name, 0) + 1
-        work.event_time_us = max(work.event_time_us, record.event_time_us)
-        if said:
-            event_id = arrival.event_id or root_id(record)
-            assert event_id is not None, "the door lets no record without identity in"
-            self._say(work, said, arrival, event_id, arrival.partition if key is None else None)
+    def _answer(self, work: PartitionWork, arrival: Arrival, said: Sequence[Record]) -> None:
+        """Write what a record's fold said."""
+        event_id = arrival.event_id or root_id(arrival.record)
+        assert event_id is not None, "the door lets no record without identity in"
+        self._say(work, said, arrival, event_id, arrival.partition if arrival.key is None else None)
 
     def _fold_refusal(self, work: PartitionWork, refusal: Refusal) -> None:
         letter_id = root_id(refusal.letter)
         assert letter_id is not None, "a dead letter is named by its place"
         work.letters += 1
-        reason = refusal.letter.reason.value
-        work.refused[reason] = work.refused.get(reason, 0) + 1
+        work.refused[refusal.letter.reason.value] += 1
         self._send(work, refusal.letter, letter_id, refusal)
         self._fold_unreadable(work, refusal, refusal.unreadable, refusal.key, letter_id)
 
@@ -220,7 +217,9 @@ class Door:
 
     def _send(self, work: PartitionWork, record: Record, event_id: str, entry: Entry) -> None:
         """Encode once, and write to every topic that the map names; a broadcast record to every partition."""
-        topics = self._routes[type(record)]
+        kind = type(record)
+        topics = self._routes[kind]
+        work.written[kind.__name__] += 1
         value = self._codec.encode(record)
         if len(value) > RECORD_BYTES_MAX and not isinstance(record, DeadLetter):
             raise OutputTooLarge(f"{type(record).__name__} takes {len(value)} bytes of {RECORD_BYTES_MAX}")
@@ -229,8 +228,6 @@ class Door:
         for topic in topics:
             key = topic.key_of(record)
             name = self._names[topic.name]
-            kind = (topic.name, type(record).__name__)
-            work.written[kind] = work.written.get(kind, 0) + 1
             if key is None:
                 work.writes += [Write(name, None, value, p, headers) for p in range(topic.partitions)]
             else:

@@ -55,7 +55,7 @@ class KafkaRoom(Service):
         self.inbox = app.topic(self.source, partitions=room.reads.partitions, value_type=bytes)
         self.table = cast("RoomTable", app.Table(room.name, partitions=room.reads.partitions))
         self.table.room = self
-        self.metrics = RoomMetrics(app.exporter, room.name, room.reads.name)
+        self.metrics = RoomMetrics(app.exporter, room.name, room.reads.name, self._topics_of)
         self.door = Door(room, app.codec, app.environment, self.changelog, app.map)
         slot_name = f"{self.group}.{slot}"
         self.instance = slot_name if fixed_membership else None
@@ -141,6 +141,13 @@ class KafkaRoom(Service):
     def partitions(self) -> Mapping[int, Owned]:
         """Where each partition that is ours stands."""
         return dict(self.carrier.owned)
+
+    def _topics_of(self, record: str) -> tuple[str, ...]:
+        return tuple(
+            topic.name
+            for topic in self.app.map
+            if self.name in topic.writers and record in (kind.__name__ for kind in topic.records)
+        )
 
     def _recover(self, epochs: Mapping[int, int]) -> None:
         self.app.recovery.request([self._job(partition, epoch) for partition, epoch in epochs.items()])

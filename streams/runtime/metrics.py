@@ -1,6 +1,7 @@
 """What doors count of themselves, and how Prometheus reads it. Names, units and labels come from `schemas.metrics`."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -42,14 +43,15 @@ class Exporter:
 class RoomMetrics:
     """Counts of one room since the start of the process. Written by the room's thread only.
 
+    routes: the topics to which a type of record goes, by its name
     taken, folded, repeated, letters, outputs: records; taken are all that were read, whatever became of them
     fold_s, commit_s: seconds spent
-    event_time_us: newest event time folded
     """
 
     exporter: Exporter
     room: str
     topic: str
+    routes: Callable[[str], tuple[str, ...]]
     batches: int = 0
     taken: int = 0
     folded: int = 0
@@ -59,7 +61,6 @@ class RoomMetrics:
     fold_s: float = 0.0
     commit_s: float = 0.0
     largest_batch: int = 0
-    event_time_us: int = 0
     parked: int = 0
 
     def took(self, records: int, oldest_ms: int, fold_s: float, commit_s: float) -> None:
@@ -84,13 +85,13 @@ class RoomMetrics:
         self.repeated += work.repeated
         self.letters += work.letters
         self.outputs += work.outputs
-        self.event_time_us = max(self.event_time_us, work.event_time_us)
         self.parked += work.parked is not None
         of = self.exporter.of
         for record, count in work.read.items():
             of(metrics.RECORDS_READ, self.room, topic=self.topic, record=record).inc(count)
-        for (topic, record), count in work.written.items():
-            of(metrics.RECORDS_WRITTEN, self.room, topic=topic, record=record).inc(count)
+        for record, count in work.written.items():
+            for topic in self.routes(record):
+                of(metrics.RECORDS_WRITTEN, self.room, topic=topic, record=record).inc(count)
         for reason, count in work.refused.items():
             of(metrics.DEAD_LETTERS, self.room, topic=self.topic, reason=reason).inc(count)
 

@@ -24,7 +24,7 @@ from streams.runtime.clients import Cluster, recovery_reader
 from streams.runtime.fail_stop import REFUSED, fail_stop
 from streams.runtime.offsets import Offsets, TopicGone
 from streams.runtime.room import Room
-from streams.runtime.tables import Birth, Recovered, Table
+from streams.runtime.tables import Birth, Recovered, Table, UnreadableState
 
 READ_AT_ONCE = 5_000
 GIVE_UP_S = 120.0
@@ -124,7 +124,7 @@ class Recovery:
                 if not self._reading and not self._jobs:
                     self.moved_at = None
             reader.close()
-        except (CannotRecover, TopicGone) as error:
+        except (CannotRecover, TopicGone, UnreadableState) as error:
             fail_stop(str(error), code=REFUSED)
         except BaseException as error:  # noqa: BLE001 - no partition may wait for ever on a dead thread
             fail_stop("recovery", error)
@@ -194,10 +194,25 @@ class Recovery:
         assert job.read is not None
         read = job.read.decode()
         birth = Birth(job.room.name, job.source, job.room.reads.partitions)
-        start = checked_start(job, read, birth)
+        try:
+            start = checked_start(job, read, birth)
+        except CannotRecover:
+            if self._is_old_story(job):
+                return
+            raise
         table: Table[Any, Any] = Table(job.room, birth, read)
         seconds = time.monotonic() - job.began
         job.done(Ready(job.partition, job.epoch, table, start, job.source_end, seconds, read.records, read.bytes))
+
+    def _is_old_story(self, job: Job) -> bool:
+        """Whether another owner went on after we had asked; what was read is then begun anew, if it is still wanted."""
+        if not job.wanted():
+            return True
+        if self._offsets.committed(job.group, job.source, [job.partition])[job.partition].offset == job.committed:
+            return False
+        self._jobs.append(job)
+        self._wake.set()
+        return True
 
 
 def checked_start(job: Job, read: Recovered, birth: Birth) -> int:
