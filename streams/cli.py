@@ -16,6 +16,7 @@ from streams.commands import (
     servers,
     settings_of,
     topic_tools,
+    workers,
 )
 from streams.commands import replay as replay_commands
 from streams.commands import run as run_commands
@@ -33,6 +34,7 @@ for commands in (
     run_commands,
     replay_commands,
     servers,
+    workers,
     roles,
     operate,
     orders,

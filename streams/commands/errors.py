@@ -35,6 +35,7 @@ def _rows() -> tuple[Row, ...]:
     from streams.runtime.offsets import TopicGone  # noqa: PLC0415
     from streams.runtime.reader import ReadStandsStill  # noqa: PLC0415
     from streams.runtime.source import DeliveryFailed  # noqa: PLC0415
+    from streams.worker import UnknownRoom  # noqa: PLC0415
 
     return (
         (PortTaken, lambda e: _told(e, Exit.CONFIG)),
@@ -54,6 +55,7 @@ def _rows() -> tuple[Row, ...]:
         (ReadStandsStill, lambda e: Stop(str(e), next_step=REPEAT, code=Exit.UNREACHABLE)),
         (DeliveryFailed, lambda e: Stop(str(e), next_step=REPEAT, code=Exit.UNREACHABLE)),
         (KafkaException, _kafka),
+        (UnknownRoom, lambda e: Stop(str(e), next_step="name one of them", code=Exit.NOT_FOUND)),
         (ModuleNotFoundError, _missing),
     )
 

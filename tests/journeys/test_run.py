@@ -96,6 +96,11 @@ def test_a_second_run_goes_on_and_another_replay_in_the_same_folder_is_refused(f
         longer["result_hash"]
         == quantumleap(folder, "backtest", "--from", "2020-04-01", "--to", "2020-05-31")["result_hash"]
     )
+    verdicts = quantumleap(folder, "verify")
+    assert [one["room"] for one in verdicts] == ["market_data", "signals", "strategies", "accounts", "pnl"]
+    assert all(one["ok"] and one["inputs"] for one in verdicts)
+    assert {one["lag"] for one in quantumleap(folder, "status")} == {0}
+    assert quantumleap(folder, "deadletters", "list") == []
     other = subprocess.run(
         [COMMAND, "run", "--cash", "5000"],
         cwd=folder,
