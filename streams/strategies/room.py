@@ -210,7 +210,8 @@ class Strategies(Room[Desk, Floor]):
         if not state.instances:
             return state
         instances, memories = dict(state.instances), dict(state.memories)
-        for strategy_id, instance in state.instances.items():
+        for strategy_id in sorted(state.instances):
+            instance = state.instances[strategy_id]
             if instance.paused or instance.at_fault:
                 continue
             deployment = floor.deployments[strategy_id]

@@ -108,7 +108,8 @@ class FollowSignal(Strategy[FollowMemory]):
         opinion = memory.opinion
         if opinion is None:
             return memory, ()
-        age = (bar.event_time_us - opinion.since_us) / opinion.horizon_us
+        # A bar on its way may be older than the opinion that passed it.
+        age = max(0, bar.event_time_us - opinion.since_us) / opinion.horizon_us
         if age > 1:
             return msgspec.structs.replace(memory, opinion=None), (Wish.flat("the opinion is past its horizon"),)
         faded = opinion.size * 0.5 ** (age / memory.half_life)

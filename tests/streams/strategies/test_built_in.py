@@ -126,6 +126,12 @@ def test_an_opinion_fades_with_its_age_and_ends_with_its_horizon() -> None:
     assert [(intent.event_time_us - intents[0].event_time_us) // DAY_US for intent in intents] == [0, 2, 4]
 
 
+def test_a_bar_older_than_the_opinion_does_not_make_it_stronger() -> None:
+    floor = following(step=0.01)
+    assert wishes(floor.intents(accepted(2, strength=1.0))) == [("DIRECTION", 1.0)]
+    assert wishes(floor.intents(bar(1, 100))) == []
+
+
 def test_a_newer_opinion_replaces_the_older_and_starts_its_own_age() -> None:
     floor = following(half_life=100)
     floor.tell(accepted(0), bar(3, 100))
