@@ -99,8 +99,10 @@ def verify(
     changelog = f"{environment}-{room.name}-changelog"
     source = room.reads.full_name(environment)
     # Offsets first: what is committed now must be in the topics that are read after.
-    answers = Offsets(cluster).committed(f"{environment}.{room.name}", source, range(room.reads.partitions))
+    offsets = Offsets(cluster)
+    answers = offsets.committed(f"{environment}.{room.name}", source, range(room.reads.partitions))
     committed = {partition: answer.offset or 0 for partition, answer in answers.items()}
+    lows = offsets.lows(source, range(room.reads.partitions))
     written = [topic for topic in topic_map if room.name in topic.writers]
     said = {topic: read_topic(cluster, topic.full_name(environment)) for topic in written}
     letters = [message for topic, messages in said.items() if DeadLetter in topic.records for message in messages]
@@ -112,6 +114,7 @@ def verify(
         read_topic(cluster, changelog),
         committed,
         skips,
+        [partition for partition, low in lows.items() if low > 0],
     )
 
 
@@ -122,12 +125,13 @@ def judge(
     changelog: Iterable[Any],
     committed: Mapping[int, int],
     skips: Iterable[tuple[int, int]] = (),
+    truncated: Iterable[int] = (),
 ) -> Verdict:
     """Fold the inbox up to the committed offsets and compare.
 
     inbox, said, changelog: committed messages in the order of their partitions.
     """
-    verdict = Verdict(door.room.name)
+    verdict = Verdict(door.room.name, truncated=list(truncated))
     door.skips.update(skips)
     folded = [message for message in inbox if message.offset() < committed.get(message.partition(), 0)]
     verdict.inputs, verdict.unfolded = len(folded), len(inbox) - len(folded)
