@@ -8,7 +8,7 @@ on a request, instead of or around an honest answer
     LOSE_ANSWER     done, and silence for `seconds`
     IGNORE          not done, and silence for `seconds`
     EXPIRED         401: the credentials are no longer good
-    MALFORMED       done, and the answer is `shape`: html, missing, numbers, words, huge, cut, empty
+    MALFORMED       done, and the answer is `shape`: html, missing, numbers, words, huge, cut, hollow, empty
     REFUSE          422 with these words, not done
 on what happens
     FILL_BEFORE_ACK the whole order trades and is told in the stream before the answer to the submit

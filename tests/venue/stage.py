@@ -9,6 +9,7 @@ from typing import Any
 
 from connectors.brokers.alpaca import AlpacaAccount, AlpacaBroker, Credentials, Endpoint, Manners
 from connectors.brokers.crypto import CryptoAccount, CryptoBroker, CryptoSettings
+from connectors.brokers.crypto.calls import ccxt
 from connectors.brokers.fix import FixAccount, FixBroker, FixSettings
 from connectors.embedded.ports import choose_free
 from connectors.protocols import ClientIdUnique
@@ -97,6 +98,7 @@ async def crypto_on_stage(
     exchange: str,
 ) -> AsyncIterator[tuple[CryptoBroker, Callable[[int, str], Awaitable[None]]]]:
     """The broker over ccxt, and what makes its market trade teapots at a price."""
+    ccxt()  # it is large, and its import is not what is timed
     options: dict[str, Any] = {"accounts": [CRYPTO_ALICE], "assets": [COIN_OF_TEAPOTS, PERPETUAL_OF_TEAPOTS]}
     with tempfile.TemporaryDirectory() as folder, venue(Path(folder) / "venue", **options) as at:
         broker = crypto_at(at, exchange)

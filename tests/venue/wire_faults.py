@@ -145,6 +145,11 @@ def malformed(answer: Answer, shape: str) -> Answer:
         return Answer(answer.status, b"<!DOCTYPE html><html><body>Welcome!</body></html>", "text/html")
     if shape == "empty":
         return Answer(answer.status, b"")
+    if shape == "hollow":
+        # What it says of itself stays, what it is about is gone.
+        told = json.loads(answer.body)
+        kept: Json = {"error": []} if isinstance(told, dict) and isinstance(told.get("error"), list) else {}
+        return Answer(answer.status, json.dumps(kept).encode())
     if shape == "cut":
         return Answer(answer.status, answer.body[: len(answer.body) // 2])
     told = json.loads(answer.body or b"{}")

@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 from urllib.parse import urlsplit
 
-from connectors.brokers.crypto import words
+from connectors.brokers.crypto import shapes, words
 from connectors.brokers.crypto.calls import LOG, ccxt, change, read
 from connectors.brokers.crypto.dialects import Fills, Find, UnfitId
 from connectors.brokers.crypto.settings import CryptoAccount, CryptoSettings
@@ -83,6 +83,7 @@ class Account:
         exchange.number = str
         exchange.has["fetchCurrencies"] = False
         exchange.logger = LOG
+        exchange.on_rest_response = shapes.checked(library.BadResponse)
         if settings.endpoint:
             there = urlsplit(settings.endpoint)
             api: dict[str, str] = exchange.urls["api"]

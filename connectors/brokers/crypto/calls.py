@@ -8,6 +8,7 @@ anything else: silence, 5xx, what cannot be read   Unavailable         Ambiguous
 """
 
 import logging
+import re
 from collections.abc import Awaitable, Callable
 from importlib import import_module
 from typing import Any, TypeVar
@@ -19,6 +20,8 @@ T = TypeVar("T")
 # ccxt logs requests with their headers, which hold the key.
 LOG = logging.getLogger("quantumleap.crypto")
 LOG.setLevel(logging.INFO)
+_REASONED = re.compile(r'"code":\s*-(11|2\d|4\d|5\d)\d\d\b|"E(Order|Query|Trade|Funding|General:Invalid arguments)')
+"""Codes by which Binance and Kraken refuse an order or a request; others may mean that they do not know themselves."""
 _EXPIRED = ("-2015", "-2014", "EAPI:Invalid key", "authenticationError")
 
 
@@ -66,7 +69,8 @@ def _meaning(library: Any, what: str, error: Exception, changes: bool) -> Connec
     if isinstance(error, library.InvalidNonce):
         return Unavailable(f"{what} was outside the venue's time window ({words}); set the clock, then repeat it")
     # The bare class is what ccxt raises for codes that it does not know.
-    if isinstance(error, library.ExchangeError) and type(error) is not library.ExchangeError:
+    reasoned = type(error) is not library.ExchangeError or _REASONED.search(str(error))
+    if isinstance(error, library.ExchangeError) and reasoned:
         return Refused(f"{what} was refused ({words})", code=f"CCXT_{type(error).__name__}")
     return _doubt(what, f"was not answered so that it could be read ({words})", changes)
 

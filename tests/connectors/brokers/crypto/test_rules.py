@@ -1,0 +1,90 @@
+"""Ids, balances and the rules for real money, without a venue."""
+
+from decimal import Decimal as D
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from connectors.brokers.crypto import CryptoAccount, CryptoBroker, CryptoSettings, words
+from connectors.brokers.crypto.dialects import UnfitId, from_short_uuid, short_uuid
+from connectors.brokers.crypto.words import Unreadable
+from schemas.control import Mode
+from schemas.ids import short_id
+
+LIVE = frozenset({Mode.LIVE})
+
+
+@given(st.text())
+def test_an_id_of_ours_is_a_short_uuid_there_and_itself_again_here(cause: str) -> None:
+    ours = short_id("order", cause)
+    theirs = short_uuid(ours)
+    assert len(theirs) == 32
+    assert from_short_uuid(theirs) == ours
+
+
+@pytest.mark.parametrize("name", ["a", "eighteen-character"])
+def test_a_short_name_goes_as_it_is(name: str) -> None:
+    assert short_uuid(name) == from_short_uuid(name) == name
+
+
+@pytest.mark.parametrize("name", ["nineteen-characters", "teekännchen", "A" * 26])
+def test_a_name_that_cannot_be_carried_is_refused(name: str) -> None:
+    with pytest.raises(UnfitId):
+        short_uuid(name)
+
+
+def test_a_coin_that_we_trade_is_a_position_and_the_rest_is_cash() -> None:
+    balance = {"total": {"TPT": "3", "USD": "10.5", "BTC": "0"}}
+    held, cash = words.split(balance, {"TPT/USD": "TEAPOT", "BTC/USD": "BITCOIN"})
+    assert [(one.instrument_id, one.quantity) for one in held] == [("TEAPOT", D(3))]
+    assert [(one.currency, one.amount) for one in cash] == [("USD", D("10.5"))]
+
+
+def test_a_coin_of_two_instruments_is_held_under_its_own_name() -> None:
+    held, _ = words.split({"total": {"TPT": "3"}}, {"TPT/USD": "TEAPOT-USD", "TPT/EUR": "TEAPOT-EUR"})
+    assert [one.instrument_id for one in held] == ["TPT"]
+
+
+@pytest.mark.parametrize("amount", ["a few", "NaN", "9" * 400, "0.0000000000001"])
+def test_a_balance_that_cannot_be_carried_is_not_read(amount: str) -> None:
+    with pytest.raises(Unreadable):
+        words.split({"total": {"TPT": amount}}, {})
+
+
+def test_a_float_is_the_text_that_was_sent() -> None:
+    assert words.number(0.1, "a price") == D("0.1")
+
+
+@pytest.mark.parametrize(
+    ("exchange", "typed", "fingerprint", "says"),
+    [
+        ("binance", "", "1", "real money"),
+        ("binance", "CRYPTO", "", "fingerprint"),
+        ("kraken", "CRYPTO", "1", "whose account"),
+        ("mtgox", "CRYPTO", "1", "none of"),
+    ],
+)
+def test_real_money_needs_the_words_and_an_account_that_can_be_told(
+    exchange: str, typed: str, fingerprint: str, says: str
+) -> None:
+    settings = CryptoSettings(exchange=exchange, venue="CRYPTO", modes=LIVE, typed_venue=typed)
+    with pytest.raises((ValueError, KeyError), match=says):
+        CryptoBroker(settings, [CryptoAccount("alice", "key", "secret", fingerprint)])
+
+
+def test_real_money_is_traded_when_all_is_said() -> None:
+    settings = CryptoSettings(exchange="binance", venue="CRYPTO", modes=LIVE, typed_venue="CRYPTO")
+    assert CryptoBroker(settings, [CryptoAccount("alice", "key", "secret", "1")]).capabilities.venue == "CRYPTO"
+
+
+def test_no_text_of_an_account_shows_its_keys() -> None:
+    assert "s3cret" not in repr(CryptoAccount("alice", "s3cret-key", "s3cret", "1"))
+
+
+def test_an_order_that_only_was_placed_stands_as_nobody_knows() -> None:
+    placed = {"event": {"OrderPlaced": {"order": {"uid": "o", "clientId": "a", "quantity": "1", "filled": "0"}}}}
+    found = words.from_history([placed], "a")
+    assert found is not None
+    assert found["status"] is None
+    assert words.from_history([placed], "b") is None
