@@ -53,7 +53,7 @@ class SizingMethod(StrEnum):
 
 
 class MarginRegime(StrEnum):
-    """How much an account may hold on its money: all of it paid, half of it, a quarter of it in the day, or isolated."""
+    """How much an account may hold on its money: all paid, half of it, a quarter of it in the day, or isolated."""
 
     CASH = "CASH"
     REG_T = "REG_T"

@@ -34,9 +34,7 @@ def find_java(named: Path | None = None) -> Java:
 
 def _tried(launcher: Path) -> Java:
     try:
-        told = subprocess.run(  # noqa: S603 - the person named this launcher
-            [launcher, "-version"], capture_output=True, text=True, timeout=60, check=True
-        )
+        told = subprocess.run([launcher, "-version"], capture_output=True, text=True, timeout=60, check=True)
     except (OSError, subprocess.SubprocessError) as error:
         raise JavaMissing(f"Java at {launcher} does not run", str(error), _NEXT_STEP) from error
     version = re.search(r'version "(\d[^"]*)"', told.stderr)

@@ -149,7 +149,7 @@ class KafkaProcess:
             arguments = ["format", "--cluster-id", self.cluster_id, "--config", str(properties)]
             if admin := self.node.admin:
                 arguments += ["--add-scram", f"SCRAM-SHA-512=[name={admin.name},password={admin.password}]"]
-            told = subprocess.run(  # noqa: S603 - our own command line
+            told = subprocess.run(
                 runtime.command("kafka.tools.StorageTool", arguments, ["-Dlog4j2.level=OFF"]),
                 capture_output=True, text=True, env=environment(), check=False,
             )  # fmt: skip
@@ -173,7 +173,7 @@ class KafkaProcess:
             f"-Dlog4j2.configurationFile={log_properties}", f"-Dkafka.log.file={log}", *options
         )  # fmt: skip
         with (self.folder / "kafka.out").open("wb") as out:
-            self._child = subprocess.Popen(  # noqa: S603 - our own command line
+            self._child = subprocess.Popen(
                 runtime.command("kafka.Kafka", [str(properties)], options),
                 stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=environment(), start_new_session=True,
             )  # fmt: skip

@@ -104,7 +104,7 @@ def spawn(
     if log.exists():
         log.replace(folder / f"{LOG}.old")
     with log.open("wb") as words:
-        child = subprocess.Popen(  # noqa: S603 - the command is our own
+        child = subprocess.Popen(
             list(command),
             stdin=subprocess.DEVNULL,
             stdout=words,
