@@ -761,3 +761,45 @@ def test_a_tripped_latch_is_told_with_what_tripped_it() -> None:
     it.tell(answer(it.order, ExecType.REJECTED))
     told = it.now(RiskEvent)[0]
     assert (told.kind, told.code, told.value, told.limit) == (RiskEventKind.LATCHED, "CONSECUTIVE_REJECTS", "1", "1")
+
+
+def test_session_looks_at_the_newest_of_several() -> None:
+    it = setting(with_instrument(calendar="XNYS"), session_wait_max=0)
+    it.tell(sessions((-9, -8), (-1, 1), (20, 22)))
+    assert check(it, buy(1), "session").outcome is CheckOutcome.PASS
+    closed = check(it, buy(1), "session", NOON + 2 * 3600 * SECOND)
+    assert (closed.code, closed.value) == ("MARKET_CLOSED", str(18 * 3600))
+    assert check(it, buy(1), "session", NOON + 23 * 3600 * SECOND).value == ""
+
+
+def test_a_replace_that_leaves_nothing_open_is_denied() -> None:
+    it = desk(cash=RICH)
+    name = working(it, Side.BUY, 10, 49)
+    it.fill(it.order, 4, 49)
+    order = it.account.orders[name]
+    assert check(it, buy(5, replaces=order), "quantity_valid").outcome is CheckOutcome.PASS
+    assert check(it, buy(4, replaces=order), "quantity_valid").code == "QUANTITY_NOT_POSITIVE"
+
+
+def test_a_sale_of_exactly_what_is_held_needs_no_locate() -> None:
+    it = setting(holding(desk(cash=RICH), 10), short_locate_required=1)
+    assert check(it, sell(10), "short_locate").outcome is CheckOutcome.PASS
+    assert check(it, sell(11), "short_locate").code == "SHORT_LOCATE_UNKNOWN"
+
+
+def test_cash_is_unknown_while_any_of_it_cannot_be_priced() -> None:
+    it = cash_desk(cash=RICH)
+    it.tell(deposit(10, "EUR"))
+    assert check(it, buy(1), "cash").code == "CASH_UNKNOWN"
+
+
+def test_an_inverse_contract_at_zero_has_no_notional() -> None:
+    it = with_instrument(contract=ContractKind.INVERSE, notional_max=D(500))
+    assert check(it, buy(10), "notional_bounds").outcome is CheckOutcome.PASS
+    it.tell(mark(0, at_us=NOON + SECOND))
+    assert check(it, buy(10), "notional_bounds", NOON + SECOND).code == "NOTIONAL_UNKNOWN"
+
+
+def test_a_short_that_is_not_permitted_is_told_with_its_size_and_why() -> None:
+    refused = check(with_instrument(shortable=False), sell(3), "short_permitted")
+    assert (refused.value, refused.limit, refused.inputs) == ("3", "0", "instrument")

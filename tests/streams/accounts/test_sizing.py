@@ -269,3 +269,17 @@ def test_standard_limits_are_accepted_for_any_capital() -> None:
     for capital in (1, 1000, 10**9):
         it = desk(cash=capital)
         assert len(it.account.profile.limits) == len(standard_limits(money(capital)))
+
+
+def test_a_target_that_was_clipped_says_so() -> None:
+    assert sized(rich()).note == "fraction=0.1 share=1.0"
+    assert sized(rich(), bounds(position_quantity_max=150)).note == "fraction=0.1 share=1.0 clipped=150"
+
+
+def test_the_standard_limits_are_what_the_page_of_a_new_user_says() -> None:
+    told = {one.name: one.value for one in standard_limits(D(1000))}
+    assert told["order_value_max"] == 250
+    assert told["position_value_max"] == 500
+    assert told["gross_exposure_max"] == 2000
+    assert (told["daily_loss_max"], told["drawdown_max"], told["leverage_max"]) == (D("0.05"), D("0.25"), D(1))
+    assert (told["mark_age_max"], told["session_wait_max"]) == (D(432_000), D(345_600))
