@@ -5,6 +5,7 @@ import sys
 import typer
 
 from streams.commands import (
+    boards,
     data,
     documents,
     operate,
@@ -42,6 +43,7 @@ for commands in (
     replays,
     data,
     report,
+    boards,
     topic_tools,
     settings_of,
     documents,

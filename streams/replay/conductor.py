@@ -102,14 +102,15 @@ class Conductor:
     def run(self) -> tuple[dict[str, Any], float]:
         """What came of the replay, and how many seconds it took. Ctrl-C ends it early, in order."""
         self._prepare()
-        before = signal.signal(signal.SIGINT, self._interrupted)
+        before = {number: signal.signal(number, self._interrupted) for number in (signal.SIGINT, signal.SIGTERM)}
         self._sink = self._new_sink()
         try:
             last_news = self._drive()
             self._read()
             self._wait_for_sink()
         finally:
-            signal.signal(signal.SIGINT, before)
+            for number, handler in before.items():
+                signal.signal(number, handler)
             self._sink.stop()
             for reader in self._readers:
                 reader.close()

@@ -30,6 +30,7 @@ from streams.replay.actors import Market, Publishers, Relay, Timed
 from streams.replay.backtest import CLOCK, inform, publisher_of
 from streams.replay.once import Log, OnceSource
 from streams.replay.order import Order
+from streams.replay.parent import end_with_parent
 from streams.replay.plan import Plan, opening
 from streams.rooms import all_rooms
 from streams.runtime.app import RoomApp
@@ -207,6 +208,7 @@ async def _main(order: Order, folder: Path) -> int:
 
 def main() -> None:
     """Read the order from the file named on the command line, and carry it out."""
+    end_with_parent()
     path = Path(sys.argv[1])
     order = msgspec.json.decode(path.read_bytes(), type=Order)
     sys.exit(asyncio.run(_main(order, path.parent)))

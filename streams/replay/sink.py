@@ -12,6 +12,7 @@ from connectors.clickhouse.client import ClickHouse, database_of
 from connectors.clickhouse.sink import Policy, Sink
 from connectors.registry.client import ConfluentRegistry
 from streams.replay.order import Order
+from streams.replay.parent import end_with_parent
 from streams.settings import load
 
 TELL_EVERY_S = 0.5
@@ -19,6 +20,7 @@ TELL_EVERY_S = 0.5
 
 def main() -> None:
     """Write until asked to stop."""
+    end_with_parent()
     order = msgspec.json.decode(Path(sys.argv[1]).read_bytes(), type=Order)
     settings = load({}).settings
     server = ClickHouse(

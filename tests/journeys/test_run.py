@@ -128,6 +128,21 @@ def test_ctrl_c_ends_a_run_in_order_with_the_summary(folder: Path) -> None:
     assert json.loads(out)["bars"] > 0
 
 
+def test_a_run_that_is_killed_leaves_no_engine_and_no_sink_behind(folder: Path) -> None:
+    running = subprocess.Popen(
+        [COMMAND, "run", "--json"], cwd=folder, env=ports(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    give_up = time.monotonic() + 120
+    while _engine_of(running.pid) is None and running.poll() is None and time.monotonic() < give_up:
+        time.sleep(0.2)
+    children = psutil.Process(running.pid).children()
+    assert len(children) >= 2
+    running.kill()
+    running.wait()
+    _, alive = psutil.wait_procs([one for one in children if "streams.replay" in " ".join(one.cmdline())], timeout=60)
+    assert alive == []
+
+
 def _engine_of(pid: int) -> psutil.Process | None:
     """The engine's process of a running `run`."""
     try:
