@@ -34,7 +34,10 @@ from streams.replay.parent import end_with_parent
 from streams.replay.plan import Plan, opening
 from streams.rooms import all_rooms
 from streams.runtime.app import RoomApp
+from streams.runtime.carrier import Carrier, Standing
 from streams.runtime.clients import Cluster
+from streams.runtime.effect import KafkaEffect
+from streams.runtime.kafka_room import KafkaRoom
 from streams.runtime.reader import Start
 from streams.runtime.schedule import AsyncActor, Step, in_order, settle_async
 
@@ -92,8 +95,9 @@ class Engine:
         """Replay the plan; false where it was stopped before its end."""
         await self.app.start()
         try:
-            await self._until_ready()
+            await self._until_owned()
             self._actors = self._all_actors()
+            await self._catch_up()
             await self._open()
             return await self._drive()
         finally:
@@ -129,10 +133,28 @@ class Engine:
             )
         return [Timed(actors[i]) for i in in_order([actor.name for actor in actors])]
 
-    async def _until_ready(self) -> None:
+    async def _until_owned(self) -> None:
         """Wait until every room and the effect own their partitions and have their tables."""
-        while not (all(room.is_ready for room in self.rooms) and self.effect.carrier.owned):
+        carriers = [*(room.carrier for room in self.rooms), self.effect.carrier]
+        while not all(_is_live(carrier) for carrier in carriers):
             await asyncio.sleep(READY_POLL_S)
+
+    async def _catch_up(self) -> None:
+        """Take one round of turns for what an engine before this one has left, in the order in which it would have.
+
+        Who wrote it is gone, so nobody's progress tells of it: a room's turn ends at the end of its inbox.
+        """
+        doors: dict[str, KafkaRoom | KafkaEffect] = {room.name: room for room in self.rooms}
+        doors[self.effect.name] = self.effect
+        for actor in self._actors:
+            door = doors.get(actor.name)
+            if door is None:
+                await actor.drain()
+                continue
+            door.gate.open()
+            while door.has_lag:
+                await asyncio.sleep(READY_POLL_S)
+            door.gate.close()
 
     async def _open(self) -> None:
         for role, record in opening(self.plan):
@@ -178,6 +200,12 @@ class Engine:
             for actor in self._actors
             if actor.turns_ms
         }
+
+
+def _is_live(carrier: Carrier) -> bool:
+    """Whether partitions are ours, and all of them have their tables."""
+    owned = carrier.owned.values()
+    return bool(owned) and all(one.standing is Standing.LIVE for one in owned)
 
 
 def _quantile(values: list[float], share: float) -> float:
