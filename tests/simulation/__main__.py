@@ -13,8 +13,9 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from tests.simulation.plan import STEPS, Kind, plan_of
-from tests.simulation.run import Report, run
+from tests.simulation.histories import plan_of, run
+from tests.simulation.plan import STEPS, Kind
+from tests.simulation.run import Report
 from tests.simulation.shrink import shrunk
 
 PORTION = 100

@@ -239,12 +239,14 @@ class Broker:
             if stored.committed and stored.offset() < end
         ]
 
-    def append(self, record: Record, txn: Txn | None = None, marker: bool = False) -> None:
+    def append(self, record: Record, txn: Txn | None = None, marker: bool = False) -> Stored:
         """Append to the end of a partition."""
         log = self.logs[record.place]
-        log.append(Stored(record, log.end, int(self.world.now * 1000), txn, marker=marker))
+        stored = Stored(record, log.end, int(self.world.now * 1000), txn, marker=marker)
+        log.append(stored)
         if txn is None:
             self._tell(log)
+        return stored
 
     def _tell(self, log: Log) -> None:
         for follower in log.followers:

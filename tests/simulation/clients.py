@@ -7,6 +7,7 @@ time out while what it asked for happens.
 
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -227,6 +228,25 @@ class SimConsumer:
         self._positions[at] = place.offset
         self._ended.pop(at, None)
 
+    def commit(self, offsets: list[Any], asynchronous: bool) -> None:
+        """Commit offsets with their notes; refused for who is no member of the group as it is now."""
+        proof, group = self.consumer_group_metadata(), self._group
+
+        def act() -> None:
+            refusal = group.refusal(proof)
+            if refusal is not None:
+                self.broker.refused[KafkaError(refusal).name()] += 1
+                raise failure(refusal)
+            for place in offsets:
+                group.committed[place.partition] = place.offset
+                group.notes[place.partition] = place.metadata or ""
+
+        if asynchronous:
+            self.world.hit("commit_offsets:sent", self.process)
+            self.world.at(self.world.latency(), partial(_unheard, act))
+        else:
+            self.world.call("commit_offsets", act)
+
     def get_watermark_offsets(self, place: Any, cached: bool) -> tuple[int, int] | None:
         """The ends as the last fetch told."""
         log = self._logs.get((place.topic, place.partition))
@@ -287,6 +307,64 @@ class SimConsumer:
         if self._sleeper is not None:
             self.world.wake(self._sleeper, self.world.chance() * self.world.latency_s)
             self._sleeper = None
+
+
+def _unheard(act: Callable[[], None]) -> None:
+    """Do what nobody waits for."""
+    try:
+        act()
+    except KafkaException:
+        return
+
+
+class SimPlainProducer:
+    """An idempotent producer: records arrive in their order, and each is acknowledged, in `poll`."""
+
+    def __init__(self, broker: Broker):
+        self._broker = broker
+        self._world = broker.world
+        self._process = broker.world.me().process
+        self._acknowledged: deque[Callable[[], None]] = deque()
+        self._arrives = 0.0
+        self._broken = False
+        self._poller: Any = None
+
+    def produce(
+        self, topic: str, value: bytes | None, key: bytes | None, partition: int, headers: Any, on_delivery: Any
+    ) -> None:
+        if partition < 0:
+            assert key is not None
+            partition = partition_of(key, self._broker.partitions[topic])
+        record = Record((topic, partition), key, value, headers)
+        world = self._world
+        world.hit("outcome:sent", self._process)
+        self._arrives = max(self._arrives, world.now + world.latency())
+        world.at(self._arrives - world.now, lambda: self._arrive(record, on_delivery))
+
+    def _arrive(self, record: Record, report: Any) -> None:
+        # What a dead process had in its queue: some of it was on the wire.
+        self._broken = self._broken or (not self._process.alive and self._world.chance() < 0.5)
+        if self._broken:
+            return
+        stored = self._broker.append(record)
+        self._world.hit("outcome:done", self._process)
+        self._world.at(self._world.latency(), lambda: self._acknowledge(partial(report, None, stored)), self._process)
+
+    def _acknowledge(self, report: Callable[[], None]) -> None:
+        self._acknowledged.append(report)
+        if self._poller is not None:
+            self._world.wake(self._poller)
+
+    def poll(self, timeout: float = 0) -> int:
+        world = self._world
+        if not self._acknowledged and timeout > 0:
+            self._poller = world.me()
+            world.wait(timeout)
+            self._poller = None
+        count = len(self._acknowledged)
+        for _ in range(count):
+            self._acknowledged.popleft()()
+        return count
 
 
 class SimProducer:
@@ -431,6 +509,7 @@ class SimAdmin:
                 SimpleNamespace(
                     partition=place.partition,
                     offset=group.committed.get(place.partition, -1001),
+                    metadata=group.notes.get(place.partition, ""),
                     error=_UNSTABLE if withheld and group.unstable(place.partition) else None,
                 )
                 for place in places

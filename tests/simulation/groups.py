@@ -50,6 +50,7 @@ class Group:
         self.rebalancing = False
         self.members: dict[str, Member] = {}
         self.committed: dict[int, int] = {}
+        self.notes: dict[int, str] = {}
         self.pending: dict[int, tuple[Any, set[int]]] = {}
         self.checks = True
         self.rebalances = 0

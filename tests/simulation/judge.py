@@ -6,7 +6,7 @@ from typing import Any
 from schemas.record import Record
 from schemas.topics import Topic
 from streams.runtime.door import Door
-from streams.runtime.headers import EVENT_ID, first
+from streams.runtime.headers import CAUSE, EVENT_ID, first
 from streams.runtime.keys import partition_of
 from streams.runtime.partition import Partition
 from streams.runtime.room import Room, Routes
@@ -44,23 +44,29 @@ def ambiguous(broker: Broker, scene: Scene) -> list[str]:
 
 
 def differences(broker: Broker, scene: Scene, room: Room[Any, Any]) -> list[str]:
-    """What the records say against what a bare fold of the inbox says: without door, ids, bytes or tables."""
+    """What the records say against what a bare fold of the inbox says: without door, ids, bytes or tables.
+
+    Compared in order for each partition of the inbox and each key of what is said.
+    """
     routes = Routes(room.name, scene.topics)
-    should: dict[tuple[str, str | None], list[Record]] = defaultdict(list)
+    should: dict[tuple[str, str | None, int], list[Record]] = defaultdict(list)
     partitions: dict[int, Partition[Any, Any]] = {}
-    for message in broker.messages(room.reads.full_name(ENVIRONMENT)):
+    source = room.reads.full_name(ENVIRONMENT)
+    for message in broker.messages(source):
         record = _readable(message, scene, room.reads)
         if record is not None:
-            partition = partitions.setdefault(message.partition(), Partition(room))
-            for output in partition.fold(room.reads.key_of(record), record):
+            number = message.partition()
+            for output in partitions.setdefault(number, Partition(room)).fold(room.reads.key_of(record), record):
                 for topic in routes[type(output)]:
-                    should[topic.name, topic.key_of(output)].append(output)
-    does: dict[tuple[str, str | None], list[Record]] = defaultdict(list)
+                    should[topic.name, topic.key_of(output), number].append(output)
+    does: dict[tuple[str, str | None, int], list[Record]] = defaultdict(list)
     for topic in scene.topics:
         if room.name in topic.writers and topic.name != "dead.letters":
             for message in broker.messages(topic.full_name(ENVIRONMENT)):
-                output = scene.codec.decode(message.value())
-                does[topic.name, topic.key_of(output)].append(output)
+                cause = (first(message.headers(), CAUSE) or b"").decode()
+                if cause.startswith(f"{source}/"):
+                    output = scene.codec.decode(message.value())
+                    does[topic.name, topic.key_of(output), int(cause.split("/")[1])].append(output)
     return [
         f"{place}: should be {should.get(place)}, is {does.get(place)}"
         for place in sorted(should.keys() | does.keys(), key=str)

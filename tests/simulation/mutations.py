@@ -2,19 +2,21 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from confluent_kafka import KafkaException
 
 from streams.runtime import door, recovery
 from streams.runtime.carrier import Carrier
+from streams.runtime.effect import BUSY, CLEAN, KafkaEffect, Ledger
 from streams.runtime.partition import Partition
 from streams.runtime.tables import Recovered, StateWrite, Table
 from tests.simulation.broker import Laws, Record
 from tests.simulation.clients import SimProducer
+from tests.simulation.histories import run
 from tests.simulation.plan import Plan
-from tests.simulation.run import Report, run
+from tests.simulation.run import Report
 
 
 @dataclass(frozen=True)
@@ -179,6 +181,27 @@ def _without_index(_before: Any) -> Any:
     return begin
 
 
+def _asks_nobody(before: Any) -> Any:
+    """Whether a command was read before is not told."""
+
+    def context(door_of_effect: Any, *arguments: Any) -> Any:
+        return replace(before(door_of_effect, *arguments), redelivered=False)
+
+    return context
+
+
+def _released_when_begun(before: Any) -> Any:
+    def begin(ledger: Ledger, offset: int) -> None:
+        before(ledger, offset)
+        ledger.record(offset)
+
+    return begin
+
+
+def _doubt_ends_with_its_owner(_before: Any) -> Any:
+    return lambda ledger, _caught_up: BUSY if ledger.running else CLEAN
+
+
 MUTATIONS: tuple[Mutation, ...] = (
     Mutation("writers are not fenced", Laws(fences_writers=False)),
     Mutation("members are not fenced", Laws(fences_members=False)),
@@ -231,3 +254,15 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
 )
 """Every rule of the contract that a mutation can break and the rest of the runtime does not make good."""
+
+EFFECT_MUTATIONS: tuple[Mutation, ...] = (
+    Mutation("a command read again is sent as if it were new", replaced={(KafkaEffect, "_context"): _asks_nobody}),
+    Mutation(
+        "a command is released before its outcome lies in the log", replaced={(Ledger, "begin"): _released_when_begun}
+    ),
+    Mutation(
+        "whoever gives a partition on forgets what the owner before may have begun",
+        replaced={(Ledger, "note"): _doubt_ends_with_its_owner},
+    ),
+)
+"""Rules of the effect's contract; the venue's ledger is the judge."""

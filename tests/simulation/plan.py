@@ -31,11 +31,12 @@ class How(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """One record that a source writes, at this moment."""
+    """One record that a source writes, at this moment. role: of the source, where the map decides whereto."""
 
     at_s: float
     record: Record
     how: How = How.WELL
+    role: str = ""
 
 
 class Kind(StrEnum):
@@ -78,6 +79,9 @@ STEPS = (
 )
 """Places of the contract at which a process may die, sleep or be told to stop."""
 
+SELDOM = {"init:sent", "init:done", "ask_committed:done", "assign", "revoke", "abort:done"}
+"""Steps that a worker takes once or twice."""
+
 ZOMBIE_STEPS = ("fold", "folded", "begin", "produced", "produce:sent", "add_offsets:done", "commit:sent")
 """Steps at which whoever sleeps past its session wakes up with work in hand that is another's by now."""
 
@@ -109,13 +113,24 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """Rooms and their records. `make` writes the records of one plan."""
+    """Rooms and their records.
+
+    make: writes the records of one plan.
+    busier: how many times more often each step is reached than in a small room.
+    steps, calls: where faults may fall and calls may be lost, beside those of every room.
+    batches, marker_slow: what is drawn for a plan.
+    """
 
     name: str
     rooms: Callable[[], Sequence[Room[Any, Any]]]
     codec: Codec
     topics: tuple[Topic, ...]
     make: Callable[[Random], list[Sent]]
+    busier: int = 1
+    steps: tuple[str, ...] = ()
+    calls: tuple[str, ...] = ()
+    batches: tuple[int, ...] = (1, 2, 3, 5, 500)
+    marker_slow: tuple[float, ...] = (1.0, 1.0, 5.0, 40.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,16 +179,20 @@ def plan_of(seed: int, scene: Scene | None = None) -> Plan:
         scene=scene,
         workers=workers,
         fixed=random.random() < 0.6,
-        batch_max=random.choice((1, 2, 3, 5, 500)),
+        batch_max=random.choice(scene.batches),
         pending_max=random.choice((2, 5, 100)),
         preempt=random.choice((0.0, 0.0, 0.02)),
-        marker_slow=random.choice((1.0, 1.0, 5.0, 40.0)),
+        marker_slow=random.choice(scene.marker_slow),
         sent=tuple(scene.make(random)),
-        faults=tuple(_fault(random, workers) for _ in range(random.choice((0, 1, 2, 2, 3, 4, 5)))),
+        faults=tuple(_fault(random, scene, workers) for _ in range(random.choice((0, 1, 2, 2, 3, 4, 5)))),
     )
 
 
-def _fault(random: Random, workers: int) -> Fault:
+def _nth(random: Random, scene: Scene, step: str) -> int:
+    return random.randrange(1, 3 if step in SELDOM else 8 * scene.busier)
+
+
+def _fault(random: Random, scene: Scene, workers: int) -> Fault:
     kind = random.choices(
         list(Kind),
         # In the order of Kind: what kills and what makes zombies comes most often.
@@ -183,14 +202,18 @@ def _fault(random: Random, workers: int) -> Fault:
     # Below and above the time of a session and of a transaction.
     lasts_s = random.choice((0.02, 0.1, 0.25, 0.6, 0.9)) * (0.7 + 0.6 * random.random())
     if kind in (Kind.ANSWER_LOST, Kind.REQUEST_LOST):
-        return Fault(kind, step=random.choice(CALLS), nth=random.randrange(1, 6), slot=slot)
+        step = random.choice(CALLS + scene.calls)
+        return Fault(kind, step=step, nth=_nth(random, scene, step), slot=slot)
     if kind is Kind.STALL:
-        return Fault(kind, step=random.choice(OWN_STEPS), nth=random.randrange(1, 8), slot=slot, lasts_s=lasts_s)
+        step = random.choice(OWN_STEPS)
+        return Fault(kind, step=step, nth=_nth(random, scene, step), slot=slot, lasts_s=lasts_s)
     if kind is Kind.PAUSE and random.random() < 0.5:
         lasts_s = 0.45 + 0.4 * random.random()
-        return Fault(kind, step=random.choice(ZOMBIE_STEPS), nth=random.randrange(1, 6), slot=slot, lasts_s=lasts_s)
+        step = random.choice(ZOMBIE_STEPS + scene.steps)
+        return Fault(kind, step=step, nth=_nth(random, scene, step), slot=slot, lasts_s=lasts_s)
     if kind in (Kind.KILL, Kind.PAUSE, Kind.EXPIRE) and random.random() < 0.8:
-        return Fault(kind, step=random.choice(STEPS), nth=random.randrange(1, 8), slot=slot, lasts_s=lasts_s)
+        step = random.choice(STEPS + 3 * scene.steps)
+        return Fault(kind, step=step, nth=_nth(random, scene, step), slot=slot, lasts_s=lasts_s)
     return Fault(kind, at_s=random.random() * BUSY_S, slot=slot, lasts_s=lasts_s)
 
 

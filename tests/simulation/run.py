@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from streams.runtime.headers import headers_of, root_id
 from streams.runtime.keys import partition_of
@@ -22,7 +23,6 @@ from tests.simulation.worker import (
 )
 from tests.simulation.world import Process, Restless, World
 
-LIMIT_S = 20.0
 LOOK_S = 0.03
 
 
@@ -49,7 +49,9 @@ class Report:
 
 
 class Run:
-    """One run in the making."""
+    """One run in the making. limit_s: until then it must be at rest."""
+
+    limit_s = 20.0
 
     def __init__(self, plan: Plan, *, keep_history: bool = False, laws: Laws | None = None):
         self.plan = plan
@@ -74,7 +76,7 @@ class Run:
             pending_max=plan.pending_max,
             on_ended=self._supervise,
         )
-        self.workers: dict[str, SimWorker] = {}
+        self.workers: dict[str, Any] = {}
         self.struck: dict[str, int] = defaultdict(int)
         self._starts = 0
         self._armed: dict[str, list[list[object]]] = defaultdict(list)
@@ -88,8 +90,8 @@ class Run:
         with simulated(self.site):
             self._arrange()
             try:
-                if not world.run(lambda: self._drained, LIMIT_S):
-                    report.wrong.append(f"not at rest after {LIMIT_S} s: {self._left()}")
+                if not world.run(lambda: self._drained, self.limit_s):
+                    report.wrong.append(f"not at rest after {self.limit_s} s: {self._left()}")
             except Restless as error:
                 report.wrong.append(str(error))
             finally:
@@ -132,7 +134,10 @@ class Run:
         self._starts += 1
         process = self.world.process(f"{slot}.{self._starts}", slot)
         self.world.tell("starts", process)
-        self.workers[slot] = SimWorker(self.site, process)
+        self.workers[slot] = self._worker(process)
+
+    def _worker(self, process: Process) -> Any:
+        return SimWorker(self.site, process)
 
     def _supervise(self, process: Process) -> None:
         if surprising(self.site.ended[-1]):
@@ -272,8 +277,3 @@ class Run:
                 report.wrong += verdict.lines()
             if not report.wrong:
                 report.wrong += differences(self.broker, self.plan.scene, room)
-
-
-def run(plan: Plan, *, keep_history: bool = False, laws: Laws | None = None) -> Report:
-    """Live through a plan, and judge."""
-    return Run(plan, keep_history=keep_history, laws=laws).report()

@@ -5,8 +5,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
+from tests.simulation.histories import run
 from tests.simulation.plan import Plan
-from tests.simulation.run import Report, run
+from tests.simulation.run import Report
 
 _One = TypeVar("_One")
 Fails = Callable[[Plan], Report | None]

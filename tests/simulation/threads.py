@@ -1,6 +1,9 @@
 """What the runtime takes from `threading` and `time`, in a simulated world."""
 
+from collections import deque
 from collections.abc import Callable
+from concurrent.futures import Future
+from functools import partial
 from typing import Any
 
 from tests.simulation.world import Process, Task, World
@@ -146,6 +149,37 @@ class Thread:
             world.wait(None if end is None else end - world.now)
 
 
-def names(**values: Any) -> dict[str, Any]:
-    """Names to be set in a module."""
-    return values
+class Hands:
+    """A thread pool of one thread, in the process that made it."""
+
+    def __init__(self, world: World, name: str):
+        self._world = world
+        self._process = world.me().process
+        self._name = name
+        self._work: deque[tuple[Future[Any], Callable[[], Any]]] = deque()
+        self._task: Task | None = None
+        self._idle = False
+
+    def submit(self, work: Callable[..., Any], *arguments: Any) -> "Future[Any]":
+        future: Future[Any] = Future()
+        self._work.append((future, partial(work, *arguments)))
+        if self._task is None:
+            self._task = self._world.spawn(self._process, self._run, self._name)
+        elif self._idle:
+            self._world.wake(self._task, self._world.latency() / 10)
+        return future
+
+    def shutdown(self, wait: bool = True) -> None:
+        """Nothing is left to be done: whoever calls this has waited for it."""
+
+    def _run(self) -> None:
+        while True:
+            while not self._work:
+                self._idle = True
+                self._world.wait()
+            self._idle = False
+            future, work = self._work.popleft()
+            try:
+                future.set_result(work())
+            except Exception as error:  # noqa: BLE001 - it is raised where the result is awaited
+                future.set_exception(error)

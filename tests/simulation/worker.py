@@ -4,10 +4,13 @@ What the runtime takes from `threading`, `time` and confluent-kafka is replaced 
 process ends the simulated one. Of `KafkaRoom` only the part that belongs to the event loop is not used.
 """
 
+import asyncio
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from importlib import import_module
+from importlib.util import find_spec
 from types import SimpleNamespace
 from typing import Any, NoReturn
 
@@ -15,8 +18,7 @@ from confluent_kafka import KafkaException
 
 from schemas.codec import Codec
 from schemas.topics import Topic
-from streams.runtime import carrier, kafka_room, recovery, transactions
-from streams.runtime.carrier import Batch, Carrier
+from streams.runtime.carrier import Batch
 from streams.runtime.clients import Cluster
 from streams.runtime.door import Door, Work
 from streams.runtime.fail_stop import IN_DOUBT
@@ -24,10 +26,9 @@ from streams.runtime.kafka_room import KafkaRoom
 from streams.runtime.progress import Progress
 from streams.runtime.recovery import Recovery
 from streams.runtime.room import Room
-from streams.runtime.transactions import Transactions
 from tests.simulation.broker import Broker
-from tests.simulation.clients import SimAdmin, SimConsumer, SimProducer
-from tests.simulation.threads import Clock, Threads
+from tests.simulation.clients import SimAdmin, SimConsumer, SimPlainProducer, SimProducer
+from tests.simulation.threads import Clock, Hands, Threads
 from tests.simulation.world import Killed, Process, Task, World
 
 ENVIRONMENT = "s"
@@ -43,6 +44,13 @@ CLUSTER = Cluster(
     revoke_bound_s=0.35,
     outage_bound_s=2.0,
 )
+
+RUNTIME = [
+    import_module(f"streams.runtime.{name}")
+    for name in ("carrier", "transactions", "recovery", "kafka_room", "effect", "source", "offsets")
+    if find_spec(f"streams.runtime.{name}")
+]
+"""Modules of the runtime that wait, start threads or talk to Kafka."""
 
 Mishap = Callable[[str], str | None]
 
@@ -95,9 +103,14 @@ class Site:
         raise Killed
 
 
-def changelog_of(room: Room[Any, Any]) -> str:
+def changelog_name(room_name: str) -> str:
     """The changelog of a room, named as Faust does."""
-    return f"{ENVIRONMENT}-{room.name}-changelog"
+    return f"{ENVIRONMENT}-{room_name}-changelog"
+
+
+def changelog_of(room: Room[Any, Any]) -> str:
+    """The changelog of a room."""
+    return changelog_name(room.name)
 
 
 class SimDoor(Door):
@@ -112,48 +125,63 @@ class SimDoor(Door):
         return work
 
 
-class _Deaf:
-    """Takes whatever it is told."""
+class Deaf:
+    """Takes whatever it is told, and has whatever is asked of it."""
 
-    def __getattr__(self, _: str) -> Callable[..., None]:
-        return lambda *_args, **_kwargs: None
+    def __getattr__(self, _: str) -> "Deaf":
+        return self
+
+    def __call__(self, *_: Any, **__: Any) -> "Deaf":
+        return self
 
 
-class SimRoom(KafkaRoom):
-    """A room of a worker: `KafkaRoom` without app and event loop."""
+class App(Deaf):
+    """What rooms and effects ask of the Faust app; of what only matters outside of a simulation it is deaf."""
 
-    def __init__(self, site: Site, room: Room[Any, Any], slot: str, shared_recovery: Recovery):
-        self.room = room
-        self.name = room.name
-        self.slot = slot
-        self.app = SimpleNamespace(recovery=shared_recovery)  # type: ignore[assignment]  # all that is asked of it
-        self.source = room.reads.full_name(ENVIRONMENT)
-        self.group = f"{ENVIRONMENT}.{room.name}"
-        self.metrics = _Deaf()  # type: ignore[assignment]  # nobody looks at them
+    def __init__(self, site: Site):
+        self.beacon = None
+        self.environment = ENVIRONMENT
+        self.cluster = CLUSTER
+        self.codec = site.codec
+        self.map = site.topics
+        self.progress = Progress()
+        self.recovery = Recovery(CLUSTER)
+        self.flows: dict[str, asyncio.Queue[Any]] = {}
+
+    def Table(self, name: str, **_: Any) -> Any:
+        """All that is asked of Faust's table is its changelog's name."""
+        return SimpleNamespace(changelog_topic_name=changelog_name(name))
+
+
+class StagedRoom(KafkaRoom):
+    """A room with places for faults around its fold and its settling."""
+
+    def __init__(self, app: App, room: Room[Any, Any], site: Site, slot: str):
         self._world = site.world
-        # Nobody takes turns here: the schedule does.
-        self.gate = _Deaf()  # type: ignore[assignment]  # a gate that is always open
+        super().__init__(
+            app,  # type: ignore[arg-type]  # all that is asked of the app
+            room,
+            slot=slot,
+            fixed_membership=site.fixed,
+            batch_max=site.batch_max,
+            stage=site.world.point,
+        )
         self.door = SimDoor(room, site.codec, ENVIRONMENT, self.changelog, site.topics)
         self.door.world = site.world
-        self._door = self.door
-        name = f"{self.group}.{slot}"
-        self._transactions = Transactions(CLUSTER, name, self.source, Progress(), self._stage)
-        self.carrier = Carrier(
-            CLUSTER,
-            topic=self.source,
-            group=self.group,
-            instance=name if site.fixed else None,
-            read=self.door.read,
-            recover=self._recover,
-            hand_over=self._hand_over,
-            batch_max=site.batch_max,
-        )
+
+    def _settle(self, batch: Batch, done: Work) -> None:
+        self._world.point("settle")
+        super()._settle(batch, done)
+        self._world.point("settled")
+
+
+class SimRoom(StagedRoom):
+    """A room without event loop: batches go straight to the room's own thread."""
+
+    def __init__(self, app: App, room: Room[Any, Any], site: Site, slot: str):
+        super().__init__(app, room, site, slot)
         self._batches: deque[Batch] = deque()
         self._waiting: Task | None = None
-
-    @property
-    def changelog(self) -> str:
-        return changelog_of(self.room)
 
     def run(self) -> None:
         """The room's own thread."""
@@ -170,18 +198,6 @@ class SimRoom(KafkaRoom):
         if self._waiting is not None:
             self._world.wake(self._waiting, self._world.latency() / 10)
 
-    def _stage(self, stage: str) -> None:
-        self._world.point(stage)
-
-    def _settle(self, batch: Batch, done: Work) -> None:
-        self._world.point("settle")
-        super()._settle(batch, done)
-        self._world.point("settled")
-
-    def _park(self, parked: Any) -> None:
-        self._world.tell(f"parked: {parked.error}", self._world.me().process)
-        self.carrier.park(parked)
-
 
 class SimWorker:
     """One incarnation of a worker."""
@@ -193,10 +209,9 @@ class SimWorker:
         site.world.spawn(process, self._start, "start")
 
     def _start(self) -> None:
-        shared = Recovery(CLUSTER)
-        shared.start()
-        self._recovery = shared
-        self.rooms = [SimRoom(self._site, room, self.process.slot, shared) for room in self._site.rooms]
+        app = App(self._site)
+        app.recovery.start()
+        self.rooms = [SimRoom(app, room, self._site, self.process.slot) for room in self._site.rooms]
         for room in self.rooms:
             self._site.world.spawn(self.process, room.run, room.name)
 
@@ -217,41 +232,25 @@ def simulated(site: Site) -> Iterator[None]:
     """Let the runtime live in this world."""
     world, broker = site.world, site.broker
     threads, clock = Threads(world), Clock(world)
-
-    def consumer(_cluster: Cluster, group: str, instance: str | None, _on_error: Any) -> SimConsumer:
-        return SimConsumer(broker, group, instance)
-
-    def producer(_cluster: Cluster, name: str, _on_error: Any) -> SimProducer:
-        return SimProducer(broker, name, CALL_S, site.mishap)
-
-    replaced: dict[Any, dict[str, Any]] = {
-        carrier: {
-            "threading": threads,
-            "time": clock,
-            "fail_stop": site.fail_stop,
-            "room_consumer": consumer,
-            "PENDING_MAX": site.pending_max,
-        },
-        transactions: {
-            "time": clock,
-            "fail_stop": site.fail_stop,
-            "room_producer": producer,
-            "WAIT_FOR_SERVER_S": 5.0,
-        },
-        recovery: {
-            "threading": threads,
-            "time": clock,
-            "fail_stop": site.fail_stop,
-            "administrator": lambda _: SimAdmin(broker),
-            "recovery_reader": lambda _: SimConsumer(broker, committed=broker.laws.recovers_committed),
-        },
-        kafka_room: {"time": clock, "fail_stop": site.fail_stop},
+    replaced: dict[str, Any] = {
+        "threading": threads,
+        "time": clock,
+        "fail_stop": site.fail_stop,
+        "ThreadPoolExecutor": lambda _count, name: Hands(world, name),
+        "administrator": lambda _: SimAdmin(broker),
+        "room_consumer": lambda _, group, instance, *_settings: SimConsumer(broker, group, instance),
+        "effect_consumer": lambda _, group, instance, *_settings: SimConsumer(broker, group, instance),
+        "recovery_reader": lambda _: SimConsumer(broker, committed=broker.laws.recovers_committed),
+        "room_producer": lambda _, name, *_settings: SimProducer(broker, name, CALL_S, site.mishap),
+        "plain_producer": lambda *_settings: SimPlainProducer(broker),
+        "occupant": lambda slot: slot,
+        "PENDING_MAX": site.pending_max,
+        "WAIT_FOR_SERVER_S": 5.0,
     }
-    kept = [(module, name, getattr(module, name)) for module, values in replaced.items() for name in values]
+    kept = [(module, name, getattr(module, name)) for module in RUNTIME for name in replaced if hasattr(module, name)]
     try:
-        for module, values in replaced.items():
-            for name, value in values.items():
-                setattr(module, name, value)
+        for module, name, _ in kept:
+            setattr(module, name, replaced[name])
         yield
     finally:
         for module, name, value in kept:

@@ -5,6 +5,8 @@ the broker. Everything that happens has its moment on one heap; the moments are 
 killed or paused at any of them: its threads then end, or stand, wherever they are. What it had sent still arrives.
 """
 
+from asyncio import AbstractEventLoop
+from asyncio.events import _get_running_loop, _set_running_loop
 from collections import Counter
 from collections.abc import Callable
 from heapq import heappop, heappush
@@ -21,8 +23,8 @@ EVENTS_MAX = 400_000
 """A run with more events than this goes round in a circle."""
 
 
-class Killed(BaseException):
-    """Unwinds a thread of a process that is no more."""
+class Killed(SystemExit):
+    """Unwinds a thread of a process that is no more. Event loops let it pass, as they let a real exit."""
 
 
 class Restless(RuntimeError):
@@ -63,9 +65,12 @@ class Process:
 
 
 class Task:
-    """A thread of a process. `token` rises each time it runs: a wake-up meant for an earlier wait is stale."""
+    """A thread of a process. `token` rises each time it runs: a wake-up meant for an earlier wait is stale.
 
-    __slots__ = ("ended", "glet", "name", "process", "token", "waiters")
+    loop: the event loop that runs in it, if any.
+    """
+
+    __slots__ = ("ended", "glet", "loop", "name", "process", "token", "waiters")
 
     def __init__(self, process: Process, name: str, glet: greenlet):
         self.process = process
@@ -73,6 +78,7 @@ class Task:
         self.glet = glet
         self.token = 0
         self.ended = False
+        self.loop: AbstractEventLoop | None = None
         self.waiters: list[Task] = []
 
 
@@ -190,7 +196,16 @@ class World:
             raise Killed
         if timeout_s is not None:
             self._push(max(0.0, timeout_s), task, task.token)
-        self._main.switch()
+        if task.loop is None:
+            self._main.switch()
+            return
+        # All threads of a world are one to asyncio: who runs next must not find our loop running.
+        running = _get_running_loop()
+        _set_running_loop(None)
+        try:
+            self._main.switch()
+        finally:
+            _set_running_loop(running)
 
     def wake(self, task: Task, delay_s: float = 0.0) -> None:
         """Let the thread look again."""
