@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, cast
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException
+from confluent_kafka import Consumer, KafkaError, KafkaException
 from confluent_kafka import TopicPartition as Place
 
 from streams.runtime.clients import Cluster, room_consumer
@@ -85,6 +85,7 @@ class Counts:
     lost: int = 0
     pauses: int = 0
     client_errors: int = 0
+    stale: int = 0
     records: int = 0
 
 
@@ -132,6 +133,7 @@ class Carrier:
         self._metadata: Any = None
         self._metadata_wanted = False
         self._held = False
+        self._given: set[int] = set()
         self._looked_at_ends = 0.0
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name=f"carry {group}", daemon=True)
@@ -241,7 +243,7 @@ class Carrier:
             self._forget_pending({parked.partition})
             owned.epoch = self._next_epoch()
             owned.standing, owned.parked, owned.table = Standing.PARKED, parked, None
-        self._orders.append(lambda: self._pause(parked.partition))
+        self._orders.append(lambda: self._take_from_client(parked.partition))
 
     def release(self, partition: int) -> None:
         """Try a parked partition again, from its durable state."""
@@ -336,7 +338,7 @@ class Carrier:
         """Read what has arrived at the door, and hand it over if the room is free.
 
         `consume` with a timeout would wait for its whole time; after `poll` it takes what is already here. Records of
-        partitions that do not flow (a callback took them away) are dropped; whoever gets them begins with a seek.
+        partitions that do not flow (a callback took them away) are dropped; whoever gets them begins where they ended.
         """
         if one is None:
             return
@@ -347,7 +349,11 @@ class Carrier:
         with self._changed:
             for entry in entries:
                 owned = self.owned.get(entry.partition)
-                if owned is not None and owned.standing is Standing.LIVE:
+                if owned is None or owned.standing is not Standing.LIVE:
+                    continue
+                if entry.offset < owned.seen:
+                    self.counts.stale += 1
+                else:
                     owned.seen, owned.at_end = entry.offset + 1, False
                     self._pending.append(entry)
         self.counts.records += len(entries)
@@ -409,13 +415,16 @@ class Carrier:
         self._hand_over(self._in_hand)
 
     def _assigned(self, consumer: Consumer, places: list[Place]) -> None:
+        """Partitions are ours; the client gets each of them when recovery knows where to begin, and not before.
+
+        To give them at once, paused, and to seek later is a race: a seek before the client has really begun is undone
+        by its beginning.
+        """
         self.counts.rebalances += 1
+        consumer.incremental_assign([])
         partitions = [place.partition for place in places]
         if not partitions:
             return
-        # Where to begin is decided by recovery; until then nothing is fetched.
-        consumer.incremental_assign([Place(self._topic, p, OFFSET_BEGINNING) for p in partitions])
-        consumer.pause(self._places(partitions))
         with self._changed:
             epochs = {partition: self._next_epoch() for partition in partitions}
             self.owned.update({partition: Owned(epoch) for partition, epoch in epochs.items()})
@@ -429,13 +438,21 @@ class Carrier:
             fail_stop(f"{self._group}: partitions {sorted(partitions)} are revoked, the batch in hand does not finish")
         self._leave(consumer, partitions)
         self._drop(partitions)
+        self._give_back(consumer, partitions)
 
-    def _lost(self, _: Consumer, places: list[Place]) -> None:
+    def _lost(self, consumer: Consumer, places: list[Place]) -> None:
         """Somebody else may own them already: what is begun is void, and will be refused."""
         self.counts.lost += 1
-        self._drop({place.partition for place in places})
+        partitions = {place.partition for place in places}
+        self._drop(partitions)
         if not self._quiesce():
             fail_stop(f"{self._group}: lost its partitions, and the batch in hand does not finish")
+        self._give_back(consumer, partitions)
+
+    def _give_back(self, consumer: Consumer, partitions: set[int]) -> None:
+        """Take from the client those that it had been given; also the answer that a callback owes to the client."""
+        consumer.incremental_unassign(self._places(sorted(partitions & self._given)))
+        self._given -= partitions
 
     def _drop(self, partitions: set[int]) -> None:
         with self._changed:
@@ -480,27 +497,21 @@ class Carrier:
         owned = self.owned.get(ready.partition)
         if owned is None or owned.epoch != ready.epoch or owned.standing is not Standing.RECOVERING:
             return
-        try:
-            self._consumer.seek(Place(self._topic, ready.partition, ready.start))
-        except KafkaException as error:
-            if error.args[0].code() != KafkaError._STATE:
-                raise
-            # The assignment has not arrived inside the client yet; the next round tries again.
-            self._orders.append(lambda: self._begin(ready))
-            time.sleep(0.01)
-            return
         with self._changed:
             owned.table, owned.standing = ready.table, Standing.LIVE
             owned.folded = owned.seen = ready.start
             owned.high, owned.recovery_s = ready.end, ready.seconds
             owned.caught_up = ready.start >= ready.end
             owned.moved_at = time.monotonic()
-        if not self._held:
-            self._consumer.resume(self._places([ready.partition]))
+        self._consumer.incremental_assign([Place(self._topic, ready.partition, ready.start)])
+        self._given.add(ready.partition)
+        if self._held:
+            self._consumer.pause(self._places([ready.partition]))
 
-    def _pause(self, partition: int) -> None:
-        if partition in self.owned:
-            self._consumer.pause(self._places([partition]))
+    def _take_from_client(self, partition: int) -> None:
+        if partition in self._given:
+            self._consumer.incremental_unassign(self._places([partition]))
+            self._given.discard(partition)
 
     def _release(self, partition: int) -> None:
         owned = self.owned.get(partition)

@@ -151,12 +151,17 @@ class Door:
 
     def _folded(self, table: Table[Any, Any], batch: Sequence[Entry]) -> PartitionWork:
         work = PartitionWork(table)
-        applied, skips, fold = table.applied, self.skips, table.partition.fold
+        if batch[0].offset <= table.applied:
+            # Folded before: neither state nor offset may go back.
+            fresh = [entry for entry in batch if entry.offset > table.applied]
+            work.repeated = len(batch) - len(fresh)
+            if not fresh:
+                return work
+            batch = fresh
+        skips, fold = self.skips, table.partition.fold
         for entry in batch:
             self.at = entry
-            if entry.offset <= applied:
-                work.repeated += 1
-            elif skips and (entry.partition, entry.offset) in skips:
+            if skips and (entry.partition, entry.offset) in skips:
                 self._fold_skipped(work, entry)
             elif type(entry) is Arrival:
                 if said := fold(entry.key, entry.record):

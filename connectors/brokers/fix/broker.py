@@ -1,20 +1,16 @@
 """A FIX 4.4 counterparty as a broker."""
 
-import asyncio
 import itertools
 import time
-from collections import OrderedDict
 from collections.abc import AsyncGenerator, Callable, Iterable
-from dataclasses import dataclass, field
 
 from msgspec.structs import replace
 
 from connectors.brokers.fix import words
+from connectors.brokers.fix.dialogue import Dialogue
 from connectors.brokers.fix.fields import BadMessage, Fields
-from connectors.brokers.fix.journal import Journal
-from connectors.brokers.fix.session import Session
 from connectors.brokers.fix.settings import FixAccount, FixSettings
-from connectors.brokers.fix.words import Pairs, Speaker, Terms
+from connectors.brokers.fix.words import Speaker, Terms
 from connectors.errors import Ambiguous, Refused, Unavailable
 from connectors.protocols import Capabilities, FillPage
 from schemas.execution import ExecutionReport, HeldCash, HeldPosition
@@ -22,34 +18,6 @@ from schemas.ids import short_id
 from schemas.order import CancelOrder, ExecType, OrderStatus, QueryOrder, ReplaceOrder, Side, SubmitOrder
 from schemas.reference import Instrument
 from schemas.scalars import ZERO
-
-_ANSWERED_MAX = 10_000
-_PENDING = frozenset({ExecType.PENDING_NEW, ExecType.PENDING_CANCEL, ExecType.PENDING_REPLACE})
-
-
-@dataclass(slots=True, eq=False)
-class Waiting:
-    """Someone waits for messages: `wants` says which, `enough` whether these are all.
-
-    `sequence` is the number of the message that asked: what rejects that number is for it, and is all.
-    """
-
-    wants: Callable[[Fields], bool]
-    enough: Callable[[list[Fields]], bool]
-    sequence: str = ""
-    came: list[Fields] = field(default_factory=list)
-    done: asyncio.Event = field(default_factory=asyncio.Event)
-
-    def hear(self, fields: Fields) -> None:
-        """Take the message, if it is for this one."""
-        rejects = fields.get(35) in (words.BUSINESS_REJECT, words.REJECT)
-        if rejects and fields.get(45) == self.sequence:
-            self.came.append(fields)
-            self.done.set()
-        elif not rejects and self.wants(fields):
-            self.came.append(fields)
-            if self.enough(self.came):
-                self.done.set()
 
 
 class FixBroker:
@@ -79,13 +47,9 @@ class FixBroker:
         self._symbols: dict[str, str] = {}
         for instrument in instruments:
             self.learn(instrument)
-        self._journal = Journal(settings.folder)
+        self._dialogue = Dialogue(settings)
+        self._journal = self._dialogue.journal
         self._told = int(since) if since.isdigit() else self._journal.last()
-        self._session = Session(settings, self._take, self._news)
-        self._waiting: set[Waiting] = set()
-        self._answered: OrderedDict[str, None] = OrderedDict()
-        self._changed = asyncio.Event()
-        self._started = False
         # Names of questions must not repeat those of an earlier life of the broker.
         self._numbers = (f"{time.time_ns():x}-{number}" for number in itertools.count())
         self._capabilities = Capabilities(
@@ -104,7 +68,7 @@ class FixBroker:
     @property
     def logged_on(self) -> bool:
         """Whether the session is up now."""
-        return self._session.logged_on
+        return self._dialogue.logged_on
 
     def learn(self, instrument: Instrument) -> None:
         """Take an instrument's symbol, if it is of this venue."""
@@ -120,7 +84,7 @@ class FixBroker:
         terms = words.terms_of(order)
         self._journal.keep([order.client_order_id], terms)
         pairs = words.new_order(terms, account, _now_us(), order.expire_at_us, order.post_only)
-        answer = await self._change(order.client_order_id, pairs)
+        answer = await self._dialogue.change(order.client_order_id, pairs)
         if answer.get(103) == words.DUPLICATE_ORDER:
             return await self._had(order, terms)
         return self._report(answer, order.account_id)
@@ -143,7 +107,7 @@ class FixBroker:
         account = await self._ready(request)
         terms = await self._terms(request)
         pairs = words.cancel_order(terms, request.request_id, account, _now_us())
-        answer = await self._change(request.request_id, pairs)
+        answer = await self._dialogue.change(request.request_id, pairs)
         return self._answer(answer, request)
 
     async def replace(self, request: ReplaceOrder) -> ExecutionReport:
@@ -157,7 +121,7 @@ class FixBroker:
             stop_price=old.stop_price if request.stop_price is None else request.stop_price,
         )
         pairs = words.replace_order(fresh, old.client_order_id, account, _now_us())
-        answer = await self._change(request.request_id, pairs)
+        answer = await self._dialogue.change(request.request_id, pairs)
         return self._answer(answer, request)
 
     def _answer(self, answer: Fields, request: CancelOrder | ReplaceOrder) -> ExecutionReport:
@@ -209,7 +173,7 @@ class FixBroker:
         name = next(self._numbers)
         pairs = words.order_status(terms, self._theirs[terms.account_id], name)
         wants = _is_status(name, terms.client_order_id)
-        (answer,) = await self._ask(pairs, wants, bool)
+        (answer,) = await self._dialogue.ask(pairs, wants, bool)
         unknown = answer.get(39) == "8" and answer.get(103) == words.UNKNOWN_ORDER
         return None if unknown else answer
 
@@ -223,7 +187,7 @@ class FixBroker:
         def enough(came: list[Fields]) -> bool:
             return came[-1].get(912) == "Y" or came[-1].get(911) == "0"
 
-        told = await self._ask(words.mass_status(account, name), wants, enough)
+        told = await self._dialogue.ask(words.mass_status(account, name), wants, enough)
         reports = [
             self._read(one, account_id, f"{one.get(37)}:OPEN:{one.get(39)}:{one.get(14)}")
             for one in told
@@ -246,7 +210,7 @@ class FixBroker:
             told = sum(one.get(35) == words.POSITION for one in came)
             return bool(acks) and (acks[0].get(728) not in ("", "0") or told >= int(acks[0].get(727) or "0"))
 
-        told = await self._ask(words.positions(account, name, _now_us()), wants, enough)
+        told = await self._dialogue.ask(words.positions(account, name, _now_us()), wants, enough)
         ack = next(one for one in told if one.get(35) == words.POSITIONS_ACK)
         # 2: no positions found; anything else than that and valid is no answer.
         if ack.get(728) not in ("", "0", "2"):
@@ -275,7 +239,7 @@ class FixBroker:
         def wants(fields: Fields) -> bool:
             return fields.get(909) == name
 
-        (told,) = await self._ask(words.collateral(account, name), wants, bool)
+        (told,) = await self._dialogue.ask(words.collateral(account, name), wants, bool)
         try:
             return [HeldCash(currency=told.need(15), amount=told.amount(901))]
         except BadMessage as error:
@@ -283,7 +247,7 @@ class FixBroker:
 
     async def fills(self, account_id: str, cursor: str = "") -> FillPage:
         account = await self._ready_for(account_id)
-        if not self._session.logged_on:
+        if not self._dialogue.logged_on:
             raise Unavailable(f"{self._settings.venue} has no FIX session with us; what it told may not be all")
         told = self._journal.trades(account, int(cursor) if cursor.isdigit() else 0)
         reports = (self._told_of(Fields.parse(message), account_id) for _, message in told)
@@ -293,24 +257,23 @@ class FixBroker:
 
     async def reports(self) -> AsyncGenerator[ExecutionReport]:
         """What is told, as it is told. Raises Unavailable when the session cannot be had for the time of a logon."""
-        await self._start()
+        await self._dialogue.start()
         while True:
-            self._changed.clear()
+            self._dialogue.news.clear()
             for number, message in self._journal.after(self._told):
                 fields = Fields.parse(message)
                 account_id = self._ours.get(fields.get(1)) or self._owner(fields)
-                if account_id and words.exec_id_of(fields) not in self._answered:
+                if account_id and words.exec_id_of(fields) not in self._dialogue.answered:
                     yield self._told_of(fields, account_id)
                 self._told = number
-            if not self._session.logged_on:
-                await self._logon()
+            if not self._dialogue.logged_on:
+                await self._dialogue.logon()
                 continue
-            await self._changed.wait()
+            await self._dialogue.news.wait()
 
     async def close(self) -> None:
         """Log out, and end the session's threads."""
-        await asyncio.to_thread(self._session.stop)
-        self._journal.close()
+        await self._dialogue.close()
 
     async def _ready(self, command: SubmitOrder | CancelOrder | ReplaceOrder | QueryOrder) -> str:
         if command.mode not in self._settings.modes:
@@ -322,113 +285,8 @@ class FixBroker:
         account = self._theirs.get(account_id)
         if account is None:
             raise Refused(f"no account {account_id} is configured for {self._settings.venue}", code="NO_ACCOUNT")
-        await self._start()
+        await self._dialogue.start()
         return account
-
-    async def _start(self) -> None:
-        if not self._started:
-            self._started = True
-            self._session.start()
-            await self._logon()
-
-    async def _logon(self) -> None:
-        """Wait until the session is up. Raises Unavailable."""
-        try:
-            async with asyncio.timeout(self._settings.logon_s):
-                while not self._session.logged_on:
-                    self._changed.clear()
-                    if not self._session.logged_on:
-                        await self._changed.wait()
-        except TimeoutError as error:
-            why = self._session.refusal or "nobody answers"
-            raise Unavailable(f"{self._settings.venue} does not log us on ({why}); it may be repeated") from error
-
-    def _take(self, fields: Fields) -> None:
-        """Keep what was told, in the session's thread."""
-        kind = fields.get(35)
-        if kind in (words.EXECUTION, words.CANCEL_REJECT):
-            exec_id = words.exec_id_of(fields)
-            if exec_id:
-                raw = "\x01".join(f"{tag}={value}" for tag, value in fields.pairs)
-                self._journal.write(exec_id, fields.get(1), fields.get(150) == "F", raw)
-            if fields.get(150) == "5":
-                self._renamed(fields)
-
-    def _renamed(self, fields: Fields) -> None:
-        """A replace was carried out: from now on the order has this name and these terms."""
-        old = self._journal.terms(fields.get(41))
-        if old is not None:
-            fresh = replace(
-                old,
-                client_order_id=fields.need(11),
-                quantity=fields.number(38) or old.quantity,
-                limit_price=fields.number(44) or old.limit_price,
-                stop_price=fields.number(99) or old.stop_price,
-                order_id=fields.get(37),
-            )
-            self._journal.keep([*self._journal.names(fields.get(41)), fresh.client_order_id], fresh)
-
-    def _news(self, fields: Fields | None) -> None:
-        """Hand what came to those who wait for it, in our loop; when the session goes, nobody waits any longer."""
-        for one in list(self._waiting):
-            if fields is not None:
-                one.hear(fields)
-            elif not self._session.logged_on:
-                one.done.set()
-        self._changed.set()
-
-    async def _exchange(
-        self, pairs: Pairs, wants: Callable[[Fields], bool], enough: Callable[[list[Fields]], bool]
-    ) -> list[Fields]:
-        """Send, and wait until enough came, the session went or time ran out.
-
-        Raises Unavailable where it was not sent, Refused where it was not understood.
-        """
-        one = Waiting(wants, enough)
-        one.sequence = self._session.send(pairs)
-        self._waiting.add(one)
-        try:
-            async with asyncio.timeout(self._settings.answer_s):
-                await one.done.wait()
-        except TimeoutError:
-            pass  # what came until now is the answer
-        finally:
-            self._waiting.discard(one)
-        if one.came and one.came[-1].get(35) in (words.BUSINESS_REJECT, words.REJECT):
-            said = one.came[-1]
-            code = f"FIX_{said.get(35)}_{said.get(380) or said.get(373)}"
-            raise Refused(f"{self._settings.venue} does not take the message: {said.get(58)[:300]}", code=code)
-        return one.came
-
-    async def _ask(
-        self, pairs: Pairs, wants: Callable[[Fields], bool], enough: Callable[[list[Fields]], bool]
-    ) -> list[Fields]:
-        """Ask, and wait for all of the answer. Raises Unavailable or Refused."""
-        came = await self._exchange(pairs, wants, enough)
-        if not came or not enough(came):
-            raise Unavailable(f"{self._settings.venue} did not answer {pairs[0][1]} in full; it may be repeated")
-        return came
-
-    async def _change(self, name: str, pairs: Pairs) -> Fields:
-        """Ask for a change, and wait for its answer: the last word that comes, or a pending one where no other does.
-
-        Raises Unavailable where it was not sent, Refused where it was not understood, else Ambiguous.
-        """
-
-        def wants(fields: Fields) -> bool:
-            answers = fields.get(35) == words.CANCEL_REJECT or fields.get(150) not in ("I", "F", "G", "H")
-            return answers and fields.get(11) == name
-
-        def enough(came: list[Fields]) -> bool:
-            return words.EXEC_TYPES.get(came[-1].get(150)) not in _PENDING
-
-        came = await self._exchange(pairs, wants, enough)
-        if not came:
-            raise Ambiguous(f"{self._settings.venue} did not answer {name}; ask by id what became of it")
-        self._answered.update((words.exec_id_of(one), None) for one in came)
-        while len(self._answered) > _ANSWERED_MAX:
-            self._answered.popitem(last=False)
-        return came[-1]
 
     def _said(self, fields: Fields, account_id: str, exec_id: str = "") -> ExecutionReport:
         """A message as a report. Raises BadMessage."""

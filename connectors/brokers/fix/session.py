@@ -6,6 +6,8 @@ counterparty which asks for messages again after a reconnect gets gap fills and 
 
 import asyncio
 import atexit
+import logging
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -23,6 +25,8 @@ Take = Callable[[Fields], None]
 
 _running: set["Session"] = set()
 """Sessions whose threads run: they call into Python, so nothing of theirs may be collected under them."""
+_LOG = logging.getLogger("quantumleap.fix")
+_EX_SOFTWARE = 70
 _LOGOUT_S = 2.0
 _LOOK_S = 0.02
 _GROUPS: dict[int, tuple[int, frozenset[int]]] = {453: (448, frozenset({448, 447, 452}))}
@@ -130,7 +134,13 @@ class Session:
         except BadMessage:
             # QuickFIX took it for a message and we do not: whoever waits for it ends in doubt and asks.
             return
-        self._take(fields)
+        try:
+            self._take(fields)
+        except BadMessage as error:
+            _LOG.warning("%s told what cannot be kept: %s", self._settings.venue, error)
+        except Exception as error:  # noqa: BLE001 - no exception may pass into QuickFIX's thread
+            # When this returns, QuickFIX moves the sequence number on, and what was told would never be told again.
+            _stop_here(self._settings.venue, error)
         self._tell(fields)
 
     def refused(self, text: str) -> None:
@@ -143,6 +153,13 @@ class Session:
     def _tell(self, fields: Fields | None) -> None:
         if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._news, fields)
+
+
+def _stop_here(venue: str, error: Exception) -> None:
+    """End the process at once: it cannot keep what it is told. The next one asks for it by its number."""
+    _LOG.critical("what %s told could not be kept (%s: %s); the process ends", venue, type(error).__name__, error)
+    sys.stderr.flush()
+    os._exit(_EX_SOFTWARE)
 
 
 @atexit.register

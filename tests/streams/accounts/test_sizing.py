@@ -10,13 +10,13 @@ from msgspec.structs import replace
 from schemas.control import MarginRegime, Scope, SizingMethod
 from schemas.intent import IntentKind
 from schemas.order import Side
-from schemas.reference import ContractKind, Instrument
+from schemas.reference import ContractKind, Instrument, Session, TradingSession
 from streams.accounts.risk.bounds import Bounds
 from streams.accounts.risk.curves import DRAWDOWN, SESSION_EDGE, VOLATILITY, Circumstances, at, scale_of
 from streams.accounts.risk.limits import applied, standard_limits
 from streams.accounts.risk.sizing import Money, Sized, rounded_to_lot, size, units_at_risk
 from streams.accounts.room import precisely
-from tests.builders import NOON, Number, instrument, limits, money, wish
+from tests.builders import DAY, NOON, SECOND, Number, instrument, limits, money, wish
 from tests.streams.accounts.desk import desk, fees, holding, only, setting
 
 
@@ -256,6 +256,17 @@ def test_a_curve_that_knows_nothing_takes_its_smallest_scale() -> None:
     assert at(VOLATILITY, None) == D("0.25")
     assert scale_of(Circumstances(D(1), D(0), None, False, NOON)) == D("0.5")
     assert scale_of(Circumstances(None, None, None, True, NOON)) == D("0.0625")
+
+
+@pytest.mark.parametrize(
+    ("opened_s", "left_s", "scale"), [(0, 9000, "0.5"), (9000, 0, "0.5"), (9000, 600, "0.75"), (9000, 9000, "1")]
+)
+def test_the_nearer_end_of_the_session_decides(opened_s: int, left_s: int, scale: str) -> None:
+    stretch = Session(opens_us=NOON - opened_s * SECOND, closes_us=NOON + left_s * SECOND)
+    session = TradingSession(
+        event_time_us=NOON, calendar="XNYS", version=1, sessions=[stretch], covers_until_us=NOON + DAY
+    )
+    assert scale_of(Circumstances(D(1), D(0), session, False, NOON)) == D(scale)
 
 
 def test_dynamic_limits_scale_limits_and_sizes_where_the_account_asks_for_them() -> None:

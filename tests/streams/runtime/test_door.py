@@ -436,3 +436,17 @@ def test_no_room_may_write_a_record_that_the_map_does_not_let_it_write() -> None
     bench = Bench(TallyRoom(), Codec.local(), TOPICS)
     with pytest.raises(TypeError, match="does not let accounts write CashMovement"):
         bench.door._routes[CashMovement]
+
+
+def test_records_folded_before_move_neither_state_nor_offset_back() -> None:
+    bench = Bench()
+    bench.settle(bench.fold(*(bench.message(payment("ann", 1, f"p{n}")) for n in range(10))))
+    (part,) = bench.settle(
+        bench.fold(*(bench.message(payment("ann", 1, f"p{n}"), offset=n) for n in range(5)))
+    ).values()
+    assert part.next_offset is None
+    assert part.writes == []
+    messages = [bench.message(payment("ann", 1, f"p{n}"), offset=n) for n in range(8, 12)]
+    (part,) = bench.settle(bench.fold(*messages)).values()
+    assert (part.next_offset, part.repeated, part.folded) == (12, 2, 2)
+    assert bench.tables[ANN].partition.states["ann"].total == 12
