@@ -7,7 +7,7 @@ READY := .venv/.ready
 SEEDS ?= 2000
 ARGS ?=
 
-.PHONY: help setup run backtest test check fix bench simulate faults docs clean
+.PHONY: help setup run backtest test soak check fix bench simulate docs clean
 
 help: ## Print the verbs
 	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,8 +31,12 @@ run: $(READY) ## Two years of recorded markets through the whole engine on real 
 backtest: $(READY) ## The same in one process, without servers
 	@$(BIN)/quantumleap backtest $(ARGS)
 
-test: $(READY) ## All tests: rules, contracts, real servers, short faults, journeys
-	@$(BIN)/python -m pytest $(ARGS)
+test: $(READY) ## Rules, contracts, real servers, kills and whole runs: what must hold before a change lands
+	@$(BIN)/python -m pytest -q -m "not slow and not faults" tests
+	@$(BIN)/python -m pytest -q tests/journeys/test_run.py tests/faults/test_why_not_stock_faust.py
+
+soak: $(READY) ## All tests that take long: faults, storms, journeys, boards after a run
+	@$(BIN)/python -m pytest -m "slow or faults" $(ARGS)
 
 check: $(READY) ## What must hold before every commit: style, types, layers, tidiness, unit tests
 	@$(BIN)/ruff check .
@@ -49,9 +53,6 @@ bench: $(READY) ## All benchmarks; results as JSON in benchmarks/results
 
 simulate: $(READY) ## Seeded crashes of all rooms in one process: make simulate SEEDS=100000
 	@$(BIN)/python -m tests.simulation --seeds $(SEEDS)
-
-faults: $(READY) ## Long faults on real Kafka: kill -9, pauses, rebalances, broker restarts
-	@$(BIN)/python -m pytest -m faults $(ARGS) tests/faults
 
 docs: $(READY) ## Write what is generated: schemas, diagrams, risk checks, queries
 	@$(BIN)/quantumleap docs
