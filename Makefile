@@ -32,7 +32,7 @@ backtest: $(READY) ## The same in one process, without servers
 	@$(BIN)/quantumleap backtest $(ARGS)
 
 test: $(READY) ## Rules, contracts, real servers, kills and whole runs: what must hold before a change lands
-	@$(BIN)/python -m pytest -q -m "not slow and not faults" tests
+	@$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not slow and not faults" tests
 	@$(BIN)/python -m pytest -q tests/journeys/test_run.py tests/faults/test_why_not_stock_faust.py
 
 soak: $(READY) ## All tests that take long: faults, storms, journeys, boards after a run
