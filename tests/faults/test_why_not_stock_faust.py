@@ -109,4 +109,3 @@ def test_stock_faust_counts_payments_twice_after_a_kill(kafka: KafkaServer, tmp_
     said = Counter(name for name, _ in told)
     assert told[-1][1] > 302, "the last sum counts payments twice"
     assert max(said.values()) > 1, "and their results were told twice, with different sums"
-
