@@ -74,9 +74,11 @@ def run(
         show_json({"command": "run", **found, "seconds": round(seconds, 3)})
         return
     show_summary(found, seconds)
-    if not ephemeral:
-        say(f"data is kept in {chosen.folder}; the servers stay up until `quantumleap down`")
-        say(f"any ClickHouse client: {addresses.clickhouse_url} database {_database(chosen)}")
+    if ephemeral:
+        say("nothing was kept; next: quantumleap run · quantumleap backtest · quantumleap data list")
+        return
+    say(f"data is kept in {chosen.folder}; the servers stay up until `quantumleap down`")
+    say(f"any ClickHouse client: {addresses.clickhouse_url} database {_database(chosen)}")
     say('next: quantumleap report · quantumleap sql "select * from fills limit 5" · quantumleap down')
 
 
