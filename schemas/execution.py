@@ -163,6 +163,7 @@ class BrokerPositions(Record, frozen=True):
     venue: which broker
     request_id: the question this answers
     positions: in instrument order
+    fills_cursor: all fills before it were told before this; where reading them goes on
     """
 
     source_id: ClassVar[tuple[str, ...]] = ("account_id", "venue", "request_id")
@@ -171,6 +172,7 @@ class BrokerPositions(Record, frozen=True):
     venue: str
     request_id: str
     positions: list[HeldPosition]
+    fills_cursor: str = ""
 
 
 class HeldCash(Part, frozen=True):
