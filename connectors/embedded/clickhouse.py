@@ -8,21 +8,20 @@ it twice.
 """
 
 import sys
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
-from connectors.embedded import process, serving
-from connectors.embedded.process import ServerProcess
+from connectors.embedded import serving
+from connectors.embedded.http_server import HttpServer
 from connectors.embedded.serving import Kind, Say, silent
 
 KIND = Kind("ClickHouse", "connectors.embedded.clickhouse", 18123, "/ping", ("chdb", "starlette", "uvicorn"))
 
 
-@dataclass(frozen=True, slots=True)
-class ClickHouseServer:
+class ClickHouseServer(HttpServer):
     """A ClickHouse that answers on this machine."""
 
-    process: ServerProcess
+    KIND = KIND
 
     @classmethod
     def start(
@@ -33,7 +32,7 @@ class ClickHouseServer:
         user: str = "default",
         password: str | None = None,
         say: Say = silent,
-    ) -> "ClickHouseServer":
+    ) -> Self:
         """Start on the folder and return when it answers; where one runs already, report that one.
 
         `port` None means the usual one, or another that is said when that is taken; 0 means any. Without a password
@@ -41,39 +40,6 @@ class ClickHouseServer:
         """
         options = {"user": user, "password": password}
         return cls(serving.start(KIND, folder, port=port, options=options, say=say))
-
-    @classmethod
-    def attach(cls, folder: Path) -> "ClickHouseServer":
-        """The one that runs on the folder. Raises NotRunning."""
-        return cls(process.attach(folder, KIND.name))
-
-    @property
-    def url(self) -> str:
-        """Its HTTP address."""
-        return serving.url(self.process)
-
-    @property
-    def port(self) -> int:
-        """Its loopback port."""
-        return self.process.port
-
-    @property
-    def pid(self) -> int:
-        """Its process id."""
-        return self.process.pid
-
-    @property
-    def alive(self) -> bool:
-        """Whether it still runs."""
-        return self.process.alive
-
-    def stop(self) -> None:
-        """End it in order. Does nothing when it has ended."""
-        self.process.stop()
-
-    def kill(self) -> None:
-        """End it at once, as `kill -9` does. Does nothing when it has ended."""
-        self.process.kill()
 
 
 def main(folder: Path, descriptor: int) -> None:

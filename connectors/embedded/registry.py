@@ -5,66 +5,30 @@ It keeps what it acknowledged through a `kill -9` and a power loss.
 
 import sqlite3
 import sys
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
-from connectors.embedded import process, serving
-from connectors.embedded.process import ServerProcess
+from connectors.embedded import serving
+from connectors.embedded.http_server import HttpServer
 from connectors.embedded.serving import Kind, Say, silent
 from connectors.registry.compatibility import Level
 
 KIND = Kind("schema registry", "connectors.embedded.registry", 18081, "/subjects", ("starlette", "uvicorn"))
 
 
-@dataclass(frozen=True, slots=True)
-class RegistryServer:
+class RegistryServer(HttpServer):
     """A schema registry that answers on this machine."""
 
-    process: ServerProcess
+    KIND = KIND
 
     @classmethod
-    def start(
-        cls, folder: Path, *, port: int | None = None, level: Level = Level.BACKWARD, say: Say = silent
-    ) -> "RegistryServer":
+    def start(cls, folder: Path, *, port: int | None = None, level: Level = Level.BACKWARD, say: Say = silent) -> Self:
         """Start on the folder and return when it answers; where one runs already, report that one.
 
         `port` None means the usual one, or another that is said when that is taken; 0 means any. `level` holds for
         subjects without one of their own, as long as nobody sets another. Raises what `serving.start` raises.
         """
         return cls(serving.start(KIND, folder, port=port, options={"level": level.value}, say=say))
-
-    @classmethod
-    def attach(cls, folder: Path) -> "RegistryServer":
-        """The one that runs on the folder. Raises NotRunning."""
-        return cls(process.attach(folder, KIND.name))
-
-    @property
-    def url(self) -> str:
-        """Its HTTP address."""
-        return serving.url(self.process)
-
-    @property
-    def port(self) -> int:
-        """Its loopback port."""
-        return self.process.port
-
-    @property
-    def pid(self) -> int:
-        """Its process id."""
-        return self.process.pid
-
-    @property
-    def alive(self) -> bool:
-        """Whether it still runs."""
-        return self.process.alive
-
-    def stop(self) -> None:
-        """End it in order. Does nothing when it has ended."""
-        self.process.stop()
-
-    def kill(self) -> None:
-        """End it at once, as `kill -9` does. Does nothing when it has ended."""
-        self.process.kill()
 
 
 def main(folder: Path, descriptor: int) -> None:

@@ -6,10 +6,7 @@ FeedError
 └── ImportRefused      a file has rows that cannot be used; nothing was imported
 """
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from connectors.feeds.importer import FileReport
+from connectors.feeds.problems import FileReport
 
 
 class FeedError(Exception):
@@ -27,6 +24,6 @@ class BadDataSet(FeedError):
 class ImportRefused(FeedError):
     """A file has rows that cannot be used; nothing was imported. The message names the first, `reports` all of them."""
 
-    def __init__(self, message: str, reports: "list[FileReport]") -> None:
+    def __init__(self, message: str, reports: list[FileReport]) -> None:
         super().__init__(message)
         self.reports = reports

@@ -22,11 +22,10 @@ import msgspec
 
 from connectors.feeds.data_sets import DESCRIPTION, SHIPPED, DataSet, Description, FileEntry
 from connectors.feeds.errors import BadDataSet, ImportRefused
+from connectors.feeds.problems import FileReport, Problem, RowProblem
 from connectors.feeds.tables import (
     Batch,
     ColumnMapping,
-    Problem,
-    RowProblem,
     Shape,
     columns_of,
     header_of,
@@ -71,14 +70,6 @@ class Source(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     instrument: Instrument
     mapping: ColumnMapping
     feed_id: str = "import"
-
-
-class FileReport(NamedTuple):
-    """What one file holds: rows that can be used, and those that cannot, by row number."""
-
-    path: str
-    usable: int
-    problems: list[RowProblem]
 
 
 class ImportReport(NamedTuple):

@@ -19,6 +19,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from connectors.feeds.errors import BadDataSet
+from connectors.feeds.problems import Problem, RowProblem
 from schemas.market import BarBatch, QuoteBatch, TradeBatch
 
 Batch = BarBatch | QuoteBatch | TradeBatch
@@ -43,24 +44,6 @@ class Stamp(StrEnum):
 
     START = "START"
     END = "END"
-
-
-class Problem(StrEnum):
-    """Why a row cannot be used."""
-
-    MISSING = "MISSING"
-    UNPARSABLE = "UNPARSABLE"
-    DUPLICATE = "DUPLICATE"
-    UNORDERED = "UNORDERED"
-    ABSURD = "ABSURD"
-
-
-class RowProblem(NamedTuple):
-    """One row that cannot be used: its number in the file, the rule it breaks, and the text that decided."""
-
-    row: int
-    problem: Problem
-    detail: str
 
 
 class ColumnMapping(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

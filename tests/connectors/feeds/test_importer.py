@@ -9,7 +9,8 @@ import pytest
 from connectors.feeds.data_sets import data_set
 from connectors.feeds.errors import BadDataSet, ImportRefused
 from connectors.feeds.importer import Source, guessed_mapping, import_set, plain_instrument
-from connectors.feeds.tables import ColumnMapping, Problem, Shape
+from connectors.feeds.problems import Problem
+from connectors.feeds.tables import ColumnMapping, Shape
 from schemas.market import BarBatch
 from schemas.reference import Instrument
 from schemas.scalars import DAY_US, SECOND_US
