@@ -12,9 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from connectors.brokers.opening import BrokerOptions
 from schemas.control import Mode
 
 PREFIX = "QL_"
@@ -33,7 +35,7 @@ class WrongSettings(Exception):
 class Settings(BaseSettings):
     """Every setting of every process."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True)
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True, arbitrary_types_allowed=True)
 
     environment: str = Field("local", description="names every topic, group, transactional id and database")
     mode: Mode = Field(Mode.REPLAY, description="must equal the mode that the environment was made with")
@@ -56,6 +58,10 @@ class Settings(BaseSettings):
     replication: int = Field(1, ge=1, le=5, description="copies of every topic; 3 in production")
     slot: str = Field("w0", description="stable name of this worker: its transactional id and membership")
     live_venue: str = Field("", description="must be typed to equal the venue before live trading starts")
+    brokers: dict[str, BrokerOptions] = Field(
+        default_factory=dict, description="by venue: kind, accounts, where their keys are; empty is a paper venue"
+    )
+    reconcile_s: float = Field(30.0, gt=0, description="how often an account is held against its broker's books")
 
     @field_validator("environment")
     @classmethod
@@ -68,6 +74,16 @@ class Settings(BaseSettings):
     @classmethod
     def _mode_in_any_case(cls, value: Any) -> Any:
         return value.upper() if isinstance(value, str) else value
+
+    @field_validator("brokers", mode="before")
+    @classmethod
+    def _brokers_as_tables_or_text(cls, value: Any) -> Any:
+        """A table of the settings file, or the same as JSON in the environment. Messages tell no values."""
+        wanted = dict[str, BrokerOptions]
+        try:
+            return msgspec.json.decode(value, type=wanted) if isinstance(value, str) else msgspec.convert(value, wanted)
+        except msgspec.MsgspecError as error:
+            raise ValueError(str(error)) from error
 
     @classmethod
     def settings_customise_sources(
@@ -122,11 +138,16 @@ def load(flags: Mapping[str, Any], environ: Mapping[str, str] | None = None, fil
     except ValidationError as error:
         raise WrongSettings(
             [
-                f"{'.'.join(str(part) for part in problem['loc'])} = {problem['input']!r} "
+                f"{'.'.join(str(part) for part in problem['loc'])} = {_shown(problem)} "
                 f"({origins.get(str(problem['loc'][0]), '?')}): {problem['msg']}"
                 for problem in error.errors()
             ]
         ) from error
+
+
+def _shown(problem: Any) -> str:
+    """The value that is wrong. Never of brokers: somebody may have written a key where its file's name belongs."""
+    return "***" if problem["loc"][0] == "brokers" else repr(problem["input"])
 
 
 def _file_values(file: Path | None, environ: Mapping[str, str]) -> dict[str, Any]:

@@ -1,17 +1,14 @@
 """Keys of an account: read from the environment or from files, and shown to nobody."""
 
 import os
-import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from connectors.brokers.keys import CredentialsUnusable, key_in, secret_in
+
 KEY_VARIABLE = "APCA_API_KEY_ID"
 SECRET_VARIABLE = "APCA_API_SECRET_KEY"  # noqa: S105 - the name of a variable, not what is in it
-
-
-class CredentialsUnusable(Exception):
-    """The keys could not be had; the message says where they were looked for, never what was found."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -40,9 +37,8 @@ class Credentials:
 
         Raises CredentialsUnusable.
         """
-        if stat.S_IMODE(_status(secret_file).st_mode) & stat.S_IRWXO:
-            raise CredentialsUnusable(f"everybody may read {secret_file}; take the right away (chmod o-rwx)")
-        return cls(_text(key_file), _text(secret_file))
+        secret = secret_in(secret_file)
+        return cls(key_in(key_file), secret)
 
     def headers(self) -> dict[str, str]:
         """What a request carries to prove who asks."""
@@ -50,20 +46,3 @@ class Credentials:
 
     def __repr__(self) -> str:
         return "Credentials(key=***, secret=***)"
-
-
-def _status(file: Path) -> os.stat_result:
-    try:
-        return file.stat()
-    except OSError as error:
-        raise CredentialsUnusable(f"{file} cannot be read: {error.strerror}; name a file that can") from error
-
-
-def _text(file: Path) -> str:
-    try:
-        text = file.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise CredentialsUnusable(f"{file} cannot be read as text; name a file that can") from error
-    if not text or len(text.split()) != 1:
-        raise CredentialsUnusable(f"{file} does not hold one word; put the key there and nothing else")
-    return text

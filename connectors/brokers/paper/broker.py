@@ -6,9 +6,11 @@ from collections.abc import AsyncIterator
 from connectors.brokers.paper.orders import exec_id, report
 from connectors.brokers.paper.venue import PaperVenue
 from connectors.protocols import Capabilities, ClientIdUnique, FillPage
+from schemas.control import CashMovement
 from schemas.execution import ExecutionReport, HeldCash, HeldPosition
 from schemas.market import Bar
 from schemas.order import CancelOrder, ExecType, OrderType, QueryOrder, ReplaceOrder, SubmitOrder, TimeInForce
+from schemas.reference import FeeSchedule, Instrument
 
 
 class PaperBroker:
@@ -34,6 +36,17 @@ class PaperBroker:
     @property
     def capabilities(self) -> Capabilities:
         return self._capabilities
+
+    def learn(self, reference: Instrument | FeeSchedule) -> None:
+        """Take an instrument or the fees, if they are of this venue."""
+        self._venue.learn(reference)
+
+    def fund(self, movement: CashMovement) -> None:
+        """Take money in or give it out; the same movement twice is one."""
+        self._venue.fund(movement.account_id, movement.movement_id, movement.currency, movement.amount)
+
+    async def close(self) -> None:
+        """Nothing is open."""
 
     async def submit(self, order: SubmitOrder) -> ExecutionReport:
         return self._venue.submit(order)
