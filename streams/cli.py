@@ -2,8 +2,6 @@
 
 import sys
 
-import typer
-
 from streams.commands import (
     boards,
     data,
@@ -21,12 +19,12 @@ from streams.commands import (
 )
 from streams.commands import replay as replay_commands
 from streams.commands import run as run_commands
+from streams.commands.groups import group
 from streams.commands.outcome import Exit, Stop, say
 
-app = typer.Typer(
+app = group(
+    "An automated trading engine on Kafka. Begin with `quantumleap run`.",
     name="quantumleap",
-    help="An automated trading engine on Kafka. Begin with `quantumleap run`.",
-    no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},

@@ -4,9 +4,10 @@ from typing import Annotated
 
 import typer
 
+from streams.commands.groups import group
 from streams.commands.outcome import AsJson, Exit, Stop, say, show_json, show_table
 
-dashboards = typer.Typer(help="Grafana's boards and alerts, as code.", no_args_is_help=True)
+dashboards = group("Grafana's boards and alerts, as code.")
 
 
 def add_to(app: typer.Typer) -> None:

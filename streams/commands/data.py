@@ -5,9 +5,10 @@ from typing import Annotated, Any
 
 import typer
 
+from streams.commands.groups import group
 from streams.commands.outcome import AsJson, Exit, Stop, say, show_json, show_table
 
-data = typer.Typer(help="Recorded markets: what is here, is it unaltered, bring in more.", no_args_is_help=True)
+data = group("Recorded markets: what is here, is it unaltered, bring in more.")
 IMPORTED = "data"
 
 

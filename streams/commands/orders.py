@@ -17,6 +17,7 @@ from streams.commands.connections import (
     now_of,
     request_of,
 )
+from streams.commands.groups import group
 from streams.commands.order_tables import SHOWN, listed, shown, story
 from streams.commands.outcome import AsJson, Exit, Stop, say, show_json, show_table
 
@@ -27,9 +28,7 @@ if TYPE_CHECKING:
     from schemas.risk import CheckResult, RiskEvent, RiskVerdict
     from streams.runtime.reader import Reader
 
-order = typer.Typer(
-    help="Orders: place, cancel and replace by hand, list, tell the story of one.", no_args_is_help=True
-)
+order = group("Orders: place, cancel and replace by hand, list, tell the story of one.")
 
 
 class SideWord(StrEnum):

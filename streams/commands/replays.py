@@ -6,9 +6,10 @@ from typing import Annotated
 
 import typer
 
+from streams.commands.groups import group
 from streams.commands.outcome import AsJson, Exit, Stop, say, show_json
 
-replay = typer.Typer(help="Recorded inputs through the rules once more.", no_args_is_help=True)
+replay = group("Recorded inputs through the rules once more.")
 FileArgument = Annotated[Path, typer.Argument(help="One JSON object a line.")]
 
 

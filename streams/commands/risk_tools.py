@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from streams.commands.connections import Connection, connect
+from streams.commands.groups import group
 from streams.commands.orders import (
     AccountOption,
     ExpireOption,
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from streams.accounts.risk.preview import Preview
     from streams.accounts.shared import Shared
 
-risk = typer.Typer(help="Risk: what the gate would say.", no_args_is_help=True)
+risk = group("Risk: what the gate would say.")
 COLUMNS = ("check", "outcome", "code", "limit", "current", "after", "inputs")
 VALID_S = 60.0
 

@@ -5,12 +5,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from streams.commands.groups import group
 from streams.commands.outcome import AsJson, Exit, Stop, show_json, show_table
 
 if TYPE_CHECKING:
     from streams.settings import Loaded, Settings
 
-config = typer.Typer(help="Settings and where each value comes from.", no_args_is_help=True)
+config = group("Settings and where each value comes from.")
 
 
 def add_to(app: typer.Typer) -> None:

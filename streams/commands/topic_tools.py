@@ -4,13 +4,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from streams.commands.groups import group
 from streams.commands.outcome import AsJson, Exit, Stop, say, show_json, show_table
 
 if TYPE_CHECKING:
     from connectors.kafka.provision import DesiredTopic, Provisioner
 
-schemas = typer.Typer(help="Avro schemas of the records: write, compare, register.", no_args_is_help=True)
-topics = typer.Typer(help="The topic map: look at it, make it so on Kafka, compare.", no_args_is_help=True)
+schemas = group("Avro schemas of the records: write, compare, register.")
+topics = group("The topic map: look at it, make it so on Kafka, compare.")
 BootstrapOption = Annotated[
     str | None, typer.Option("--bootstrap-servers", help="Kafka.  [default: the embedded broker]")
 ]

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from streams.commands.connections import AuthorOption, author_of, connect
+from streams.commands.groups import group
 from streams.commands.outcome import AsJson, Exit, Stop, say, show_json, show_table
 
 if TYPE_CHECKING:
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     from streams.runtime.dead_letters import Letter
     from streams.settings import Settings
 
-deadletters = typer.Typer(help="Records that a door could not let through.", no_args_is_help=True)
+deadletters = group("Records that a door could not let through.")
 RoomsArgument = Annotated[list[str] | None, typer.Argument(help="Rooms by name.  [default: all]")]
 
 

@@ -24,6 +24,34 @@ def test_no_words_print_the_help(tmp_path: Path) -> None:
     assert "quantumleap run" in ended.stderr + ended.stdout
 
 
+HEAVY = {"chdb", "clickhouse_connect", "confluent_kafka", "fastavro", "faust", "httpx", "numpy", "pydantic", "rich"}
+"""Packages without which help is quick: each takes a tenth of a second to load."""
+ALL_HELP = """
+import sys
+from typer.main import get_command
+from streams.cli import app
+
+def told(command, words):
+    try:
+        app([*words, "--help"])
+    except SystemExit as ended:
+        assert ended.code == 0, words
+    for name, part in getattr(command, "commands", {}).items():
+        told(part, [*words, name])
+
+told(get_command(app), [])
+print("loaded:", *sorted(set(sys.argv[1:]) & set(sys.modules)))
+"""
+
+
+def test_help_of_no_command_loads_a_heavy_package(tmp_path: Path) -> None:
+    told = subprocess.run(
+        [sys.executable, "-c", ALL_HELP, *HEAVY], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=True
+    )
+    assert "Register every schema" in told.stdout
+    assert told.stdout.splitlines()[-1] == "loaded:"
+
+
 @pytest.mark.parametrize(
     ("words", "variables", "code", "says"),
     [
