@@ -104,13 +104,20 @@ def generate(folder: Path = FOLDER) -> list[Difference]:
     return found
 
 
-def publish(folder: Path = FOLDER) -> list[str]:
-    """Mark every version that exists as published, and name those that were not before."""
+def unpublished(folder: Path = FOLDER) -> list[str]:
+    """Names of the versions that may still change."""
     marks = published(folder)
-    new = {_name(path): _digest(path) for path in sorted(folder.glob("*/v*.avsc")) if _name(path) not in marks}
-    lines = [f"{digest} {name}" for name, digest in sorted({**marks, **new}.items())]
-    (folder / MARKER).write_text("\n".join(lines) + "\n", encoding="utf-8")
-    return sorted(new)
+    return sorted(_name(path) for path in folder.glob("*/v*.avsc") if _name(path) not in marks)
+
+
+def publish(folder: Path = FOLDER) -> list[str]:
+    """Mark every version that exists as published, wholly or not at all, and name those that were not before."""
+    new = unpublished(folder)
+    marks = published(folder) | {name: _digest(folder / name) for name in new}
+    half = folder / f".{MARKER}"
+    half.write_text("".join(f"{digest} {name}\n" for name, digest in sorted(marks.items())), encoding="utf-8")
+    half.replace(folder / MARKER)
+    return new
 
 
 def published(folder: Path = FOLDER) -> dict[str, str]:

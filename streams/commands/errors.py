@@ -30,6 +30,7 @@ def _rows() -> tuple[Row, ...]:
     from connectors.kafka.errors import ModeDiffers, NoEnvironment  # noqa: PLC0415
     from connectors.reference.sessions import UnknownCalendar  # noqa: PLC0415
     from connectors.registry.errors import RegistryError, Unreachable  # noqa: PLC0415
+    from schemas.versions import PublishedVersionEdited  # noqa: PLC0415
     from streams.pnl.performance.returns import SeriesError  # noqa: PLC0415
     from streams.replay.conductor import EngineFailed  # noqa: PLC0415
     from streams.runtime.offsets import TopicGone  # noqa: PLC0415
@@ -48,6 +49,10 @@ def _rows() -> tuple[Row, ...]:
         (Refused, lambda e: Stop(str(e), code=Exit.FAILURE)),
         (UnknownDataSet, lambda e: Stop(str(e), next_step="see `quantumleap data list`", code=Exit.NOT_FOUND)),
         (FeedError, lambda e: Stop(str(e), next_step="mend the file; nothing was imported")),
+        (
+            PublishedVersionEdited,
+            lambda e: Stop(str(e), next_step="restore the file as it was published; a change is a new version"),
+        ),
         (SeriesError, lambda e: Stop(str(e), next_step="mend the file; nothing was computed of a part of it")),
         (UnknownCalendar, lambda e: Stop(str(e), next_step="correct the instrument's calendar", code=Exit.CONFIG)),
         (EngineFailed, lambda e: Stop(str(e), next_step=f"read {e.log}; the same command goes on where it was")),

@@ -159,6 +159,32 @@ def check() -> None:
 
 
 @schemas.command()
+def publish(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be published.")] = False,
+) -> None:
+    """Fix every Avro file as it is, for ever: from now on a change of its record is a new version."""
+    from connectors.registry.publish import incompatible  # noqa: PLC0415 - help must be quick
+    from schemas.record import record_name  # noqa: PLC0415
+    from schemas.topics import records  # noqa: PLC0415
+    from schemas.versions import differences, unpublished, versions  # noqa: PLC0415
+    from schemas.versions import publish as fix  # noqa: PLC0415
+
+    lagging = [str(difference) for difference in differences()]
+    subjects = [record_name(cls) for cls in records()]
+    breaking = [] if lagging else [f"{name} {why}" for name in subjects for why in incompatible(versions(name))]
+    if lagging or breaking:
+        raise Stop(
+            "nothing was published",
+            why="; ".join(lagging or breaking),
+            next_step="run `quantumleap schemas generate`" if lagging else "change the record until both read both",
+        )
+    named = unpublished() if dry_run else fix()
+    for name in named:
+        print(name)
+    say(f"{len(named)} versions {'would be' if dry_run else 'are now'} published" if named else "all are published")
+
+
+@schemas.command()
 def register(
     registry_url: Annotated[str | None, typer.Option(help="Registry.  [default: the embedded one]")] = None,
 ) -> None:

@@ -19,6 +19,7 @@ from schemas.versions import (
     publish,
     published,
     published_versions,
+    unpublished,
     versions,
 )
 from tests.schemas.strategies import RECORDS
@@ -145,7 +146,7 @@ def test_only_published_versions_count_as_published(tmp_path: Path) -> None:
 def test_publishing_twice_is_once(tmp_path: Path) -> None:
     generate(tmp_path)
     assert len(publish(tmp_path)) == len(RECORDS) == len(published(tmp_path))
-    assert publish(tmp_path) == []
+    assert publish(tmp_path) == [] == unpublished(tmp_path)
 
 
 def test_a_published_version_that_was_edited_stops_everything(tmp_path: Path) -> None:

@@ -2,11 +2,14 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from tests.paths import ROOT
 
 COMMAND = Path(sys.executable).parent / "quantumleap"
 
@@ -136,3 +139,27 @@ def test_a_bad_row_is_named_and_nothing_is_imported(tmp_path: Path) -> None:
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     ended = quantumleap("data", "import", "gone.csv", "--name", "gone", cwd=tmp_path)
     assert (ended.returncode, "gone.csv" in ended.stderr) == (6, True)
+
+
+def test_a_published_version_is_fixed_for_ever(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "schemas", tmp_path / "schemas", ignore=shutil.ignore_patterns("__pycache__", "PUBLISHED"))
+
+    def schemas(*words: str) -> subprocess.CompletedProcess[str]:
+        """The command on the copy, which stands first where Python looks for modules."""
+        command = [sys.executable, "-m", "streams.cli", "schemas", *words]
+        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
+
+    marker, bar = tmp_path / "schemas/avro/PUBLISHED", tmp_path / "schemas/avro/quantumleap.Bar/v1.avsc"
+    assert "quantumleap.Bar/v1.avsc" in schemas("publish", "--dry-run").stdout.split()
+    assert not marker.exists()
+    assert "quantumleap.Bar/v1.avsc" in schemas("publish").stdout.split()
+    assert "quantumleap.Bar/v1.avsc" in marker.read_text()
+    assert schemas("publish").stdout == ""
+
+    text = bar.read_text()
+    bar.write_text(text.replace("quantumleap", "quantumleaps", 1))
+    for words in (("generate",), ("publish",)):
+        ended = schemas(*words)
+        assert (ended.returncode, ended.stdout) == (1, "")
+        assert "published and was edited" in ended.stderr
+        assert "Traceback" not in ended.stderr
