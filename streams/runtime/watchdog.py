@@ -27,6 +27,12 @@ BATCH_S = 30.0
 """A batch may be folded and tried again for so long."""
 LAG_S = 30.0
 RECOVERY_S = 60.0
+CALM_S = 10.0
+"""For so long no client may have met an error before groups are asked about.
+
+librdkafka's administrator can end the process by an assertion of its own when the coordinator that it asks goes away
+(librdkafka issue 4605).
+"""
 RUNNING = "running"
 """The attribute by which a room tells whose code it is calling."""
 
@@ -68,6 +74,8 @@ class Watchdog:
         self._batch_s = batch_s
         self._watched: list[tuple[Watched, Door | None]] = []
         self.orphans = Orphans(cluster)
+        self._client_errors = 0
+        self._calm_since = time.monotonic()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="watchdog", daemon=True)
 
@@ -109,7 +117,15 @@ class Watchdog:
             if since is not None and now - since > self._batch_s:
                 self._end_fold(watched, door, now - since)
             self._look_at_lag(watched, now)
-        self.orphans.look()
+        if self._is_calm(now):
+            self.orphans.look()
+
+    def _is_calm(self, now: float) -> bool:
+        """Whether no client has met an error of late."""
+        errors = sum(watched.carrier.counts.client_errors for watched, _ in self._watched)
+        if errors != self._client_errors:
+            self._client_errors, self._calm_since = errors, now
+        return now - self._calm_since > CALM_S
 
     def _end_fold(self, watched: Watched, door: Door | None, seconds: float) -> None:
         entry = door.at if door is not None else None

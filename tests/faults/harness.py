@@ -29,6 +29,7 @@ from confluent_kafka import OFFSET_BEGINNING, Producer, TopicPartition
 from connectors.kafka.provision import desired
 from streams.runtime import clients
 from streams.runtime.clients import Cluster
+from streams.runtime.fail_stop import IN_DOUBT
 from streams.runtime.keys import partition_of
 from streams.runtime.provisioning import changelog, provision
 from streams.runtime.reader import read_topic
@@ -38,7 +39,8 @@ from tests.streams.runtime.sums import SUMS_INBOX, SUMS_MAP, Payment, Summed, Su
 
 FLOW_S = 90.0
 ACCOUNTS = 40
-FAIL_STOPS = (70,)
+ENDS_ITSELF = (IN_DOUBT, -signal.SIGABRT)
+"""How a worker may end by itself, to be started again: by fail-stop, or by an assertion of librdkafka's own."""
 
 
 @dataclass
@@ -55,6 +57,7 @@ class Harness:
     """One environment with its workers and its payments.
 
     rate: payments each second, in bursts of 1 to 40.
+    session_s: a worker silent for so long loses its partitions; under KIP-848 the broker's own setting decides.
     """
 
     bootstrap_servers: str
@@ -64,6 +67,7 @@ class Harness:
     fixed: bool = True
     protocol: str = "classic"
     replication: int = 1
+    session_s: float = 6.0
     workers: dict[str, Worker] = field(default_factory=dict)
     ended: list[tuple[str, int]] = field(default_factory=list)
     """(slot, exit code) of workers that ended by themselves."""
@@ -116,6 +120,7 @@ class Harness:
                 "SUMS_FIXED": "1" if self.fixed else "0",
                 "SUMS_PROTOCOL": self.protocol,
                 "SUMS_REPLICATION": str(self.replication),
+                "SUMS_SESSION_MS": str(round(self.session_s * 1000)),
                 "SUMS_HOLE": str(self.hole(slot)),
             }
             with log.open("ab") as out:
@@ -150,6 +155,15 @@ class Harness:
         assert code == 0, f"{slot} ended with {code}:\n{self.tail(slot)}"
         del self.workers[slot]
 
+    def end(self, slot: str, timeout_s: float = 30) -> None:
+        """SIGTERM amid other faults: an orderly end, or by fail-stop where it can no longer be orderly."""
+        worker = self.workers.pop(slot)
+        worker.process.terminate()
+        code = worker.process.wait(timeout_s)
+        assert code in (0, *ENDS_ITSELF), f"{slot} ended with {code}:\n{worker.log.read_text(errors='replace')[-4000:]}"
+        if code:
+            self.ended.append((slot, code))
+
     def stop_itself_at(self, slot: str, stage: str) -> None:
         """Let the worker stop itself inside a transaction, and wait until it has."""
         self.ask_to_stop_itself_at(slot, stage)
@@ -164,9 +178,10 @@ class Harness:
 
     def wait_until_it_stopped_itself(self, slot: str, timeout_s: float = 20) -> None:
         """Wait until the worker stands where it was asked to stop."""
-        self._until(lambda: self._is_stopped(slot), timeout_s, f"{slot} did not stop itself")
+        self._until(lambda: self.is_stopped(slot), timeout_s, f"{slot} did not stop itself")
 
-    def _is_stopped(self, slot: str) -> bool:
+    def is_stopped(self, slot: str) -> bool:
+        """Whether the worker stands still by SIGSTOP."""
         status = Path(f"/proc/{self.workers[slot].process.pid}/stat").read_text()
         return status.rsplit(")", 1)[1].split()[0] == "T"
 
@@ -177,7 +192,7 @@ class Harness:
             if code is not None:
                 if code not in (-signal.SIGKILL, -signal.SIGTERM):
                     self.ended.append((slot, code))
-                assert code in (-signal.SIGKILL, *FAIL_STOPS), f"{slot} ended with {code}:\n{self.tail(slot)}"
+                assert code in (-signal.SIGKILL, *ENDS_ITSELF), f"{slot} ended with {code}:\n{self.tail(slot)}"
                 self.start(slot)
 
     def tail(self, slot: str, lines: int = 40) -> str:
@@ -190,6 +205,13 @@ class Harness:
         partitions = {partition_of(f"a{n}".encode(), SUMS_INBOX.partitions) for n in range(ACCOUNTS)}
         self._until(lambda: all(self.last_seen[partition] > since for partition in partitions), timeout_s, "no flow")
         return time.monotonic() - since
+
+    def wait(self, seconds: float) -> None:
+        """Let time pass, and start again what ends by itself meanwhile."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            self.supervise()
+            time.sleep(0.1)
 
     def note(self, what: str, seconds: float) -> None:
         """Remember how long it took until records flowed again."""
@@ -262,6 +284,7 @@ class Harness:
                 "partitioner": clients.PARTITIONER,
                 "linger.ms": 1,
                 "message.timeout.ms": 120_000,
+                "log_level": 2,
             }
         )
         inbox = f"{self.environment}.sums.inbox"

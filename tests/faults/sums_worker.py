@@ -1,7 +1,8 @@
 """A worker with the worked room, as its own process: `python -m tests.faults.sums_worker`, settings in the environment.
 
 SUMS_ENVIRONMENT, SUMS_BOOTSTRAP, SUMS_SLOT, SUMS_FOLDER are needed. SUMS_FIXED (1): fixed membership. SUMS_PROTOCOL:
-classic or consumer. SUMS_HOLE: a file; when it names a stage of the transaction, the process stops itself there.
+classic or consumer. SUMS_SESSION_MS (6000): after so much silence its partitions are another's. SUMS_HOLE: a file;
+when it names a stage of the transaction, the process stops itself there.
 """
 
 import os
@@ -25,7 +26,9 @@ def build() -> RoomApp:
     """The app, as a composition root would build it."""
     environ = os.environ
     cluster = Cluster(
-        environ["SUMS_BOOTSTRAP"], protocol=GroupProtocol(environ.get("SUMS_PROTOCOL", GroupProtocol.CLASSIC))
+        environ["SUMS_BOOTSTRAP"],
+        protocol=GroupProtocol(environ.get("SUMS_PROTOCOL", GroupProtocol.CLASSIC)),
+        session_ms=int(environ.get("SUMS_SESSION_MS", "6000")),
     )
     app = RoomApp(
         environ["SUMS_ENVIRONMENT"],
