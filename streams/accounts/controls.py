@@ -45,7 +45,8 @@ def open_account(turn: Turn, opened: AccountOpened) -> None:
             margin=opened.margin, opened=True,
         ),
         totals=replace(
-            turn.account.totals, day=turn.now_us // DAY_US, day_equity=ZERO, window_us=turn.now_us, window_equity=ZERO
+            turn.account.totals, day=turn.now_us // DAY_US, day_equity=ZERO, window_us=turn.now_us, window_equity=ZERO,
+            ticked_us=turn.shared.time.now_us,
         ),
     )  # fmt: skip
     watch(turn)

@@ -25,6 +25,7 @@ from streams.execution.outcomes import (
     Standing,
     is_new_risk,
     name_of,
+    named_by_content,
     not_found,
     objection,
     rejected,
@@ -173,7 +174,7 @@ class Execution:
         if answer is None:
             assert isinstance(command, QueryOrder), "only a query may be answered by nothing"
             return not_found(command, self._standing)
-        return answer
+        return named_by_content(answer)
 
 
 def _question(command: Command) -> QueryOrder:

@@ -7,7 +7,15 @@ from schemas.control import KillSwitch, Mode
 from schemas.execution import ExecutionReport, NotSent
 from schemas.order import CancelOrder, QueryOrder, ReplaceOrder, SubmitOrder
 from schemas.record import Record
-from streams.execution.outcomes import Command, Standing, not_found, objection, rejected, unknown_venue
+from streams.execution.outcomes import (
+    Command,
+    Standing,
+    named_by_content,
+    not_found,
+    objection,
+    rejected,
+    unknown_venue,
+)
 
 
 class LocalExecution:
@@ -40,4 +48,5 @@ class LocalExecution:
             case ReplaceOrder():
                 return venue.replace(command)
             case QueryOrder():
-                return venue.query(command) or not_found(command, self._standing)
+                known = venue.query(command)
+                return not_found(command, self._standing) if known is None else named_by_content(known)

@@ -14,6 +14,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import assert_never
 
+from msgspec.structs import replace
+
 from schemas.control import KillSwitch, KillVerb, Mode, Scope
 from schemas.execution import ExecutionReport, NotSent, NotSentReason
 from schemas.ids import short_id
@@ -129,6 +131,25 @@ def not_found(command: QueryOrder, standing: Standing) -> ExecutionReport:
     """The broker answered and knows no such order. Once is no proof: the request may still be under way."""
     text = f"{command.venue} knows no order {command.client_order_id}"
     return _report(command, standing, ExecType.ORDER_STATUS, code=NOT_FOUND, text=text)
+
+
+def named_by_content(answer: ExecutionReport) -> ExecutionReport:
+    """How an order stands, under an id of what is said: a question that is begun twice may be answered differently.
+
+    A broker gives ids to what happens, not to how things stand; ours tells news from a repetition.
+    """
+    if answer.exec_type is not ExecType.ORDER_STATUS:
+        return answer
+    standing = (
+        answer.order_status,
+        answer.order_quantity,
+        answer.cumulative_quantity,
+        answer.leaves_quantity,
+        answer.limit_price,
+        answer.stop_price,
+    )
+    told = (answer.exec_id, answer.broker_order_id, *(str(value) for value in standing))
+    return replace(answer, exec_id=short_id("status", answer.venue, *told))
 
 
 def unavailable(command: Command, why: str, standing: Standing) -> NotSent:

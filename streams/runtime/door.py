@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from schemas.dead_letter import DeadLetter, DeadLetterReason, UnreadableRecord
+from schemas.ids import short_id
 from schemas.record import Record
 from schemas.topics import TOPICS, Topic
 from streams.runtime.clients import RECORD_BYTES_MAX
@@ -189,7 +190,7 @@ class Door:
         assert letter_id is not None, "a dead letter is named by its place"
         work.letters += 1
         work.refused[refusal.letter.reason.value] += 1
-        self._send(work, refusal.letter, letter_id, refusal)
+        self._send(work, refusal.letter, self._encoded(refusal.letter), letter_id, refusal)
         self._fold_unreadable(work, refusal, refusal.unreadable, refusal.key, letter_id)
 
     def _fold_skipped(self, work: PartitionWork, entry: Entry) -> None:
@@ -204,7 +205,7 @@ class Door:
             source_partition=entry.partition,
             source_offset=entry.offset,
         )
-        skip_id = output_id(self.room.name, f"skip {entry.partition}/{entry.offset}", 0)
+        skip_id = short_id(self.room.name, f"skip {entry.partition}/{entry.offset}")
         self._fold_unreadable(work, entry, unreadable, entry.key, skip_id)
 
     def _fold_unreadable(
@@ -217,17 +218,24 @@ class Door:
         self, work: PartitionWork, said: Sequence[Record], entry: Entry, event_id: str, partition: int | None
     ) -> None:
         for ordinal, record in enumerate(said):
-            self._send(work, record, output_id(self.room.name, event_id, ordinal, partition), entry)
+            value = self._encoded(record)
+            named = output_id(self.room.name, event_id, ordinal, record, value, partition)
+            self._send(work, record, value, named, entry)
         work.outputs += len(said)
 
-    def _send(self, work: PartitionWork, record: Record, event_id: str, entry: Entry) -> None:
-        """Encode once, and write to every topic that the map names; a broadcast record to every partition."""
-        kind = type(record)
-        topics = self._routes[kind]
-        work.written[kind.__name__] += 1
+    def _encoded(self, record: Record) -> bytes:
+        """The record's bytes. Raises UndeclaredOutput for what the map does not let the room write, OutputTooLarge."""
+        self._routes[type(record)]
         value = self._codec.encode(record)
         if len(value) > RECORD_BYTES_MAX and not isinstance(record, DeadLetter):
             raise OutputTooLarge(f"{type(record).__name__} takes {len(value)} bytes of {RECORD_BYTES_MAX}")
+        return value
+
+    def _send(self, work: PartitionWork, record: Record, value: bytes, event_id: str, entry: Entry) -> None:
+        """Write to every topic that the map names; a broadcast record to every partition."""
+        kind = type(record)
+        topics = self._routes[kind]
+        work.written[kind.__name__] += 1
         cause = f"{self.source}/{entry.partition}/{entry.offset}"
         headers = headers_of(event_id, record.event_time_us, cause, entry.trace)
         for topic in topics:

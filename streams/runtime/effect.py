@@ -26,7 +26,7 @@ from schemas.topics import Topic
 from streams.runtime.carrier import Batch, Carrier
 from streams.runtime.door import Parked
 from streams.runtime.fail_stop import fail_stop
-from streams.runtime.headers import output_id, root_id
+from streams.runtime.headers import root_id
 from streams.runtime.intake import Arrival, Entry, Intake, Refusal
 from streams.runtime.offsets import Offsets
 from streams.runtime.recovery import Ready
@@ -270,16 +270,13 @@ class KafkaEffect(Service):
         context = self._context(entry, ledger) if isinstance(entry, Arrival) else None
         try:
             if (entry.partition, entry.offset) in self.skipped:
-                outcome: list[tuple[Record, str | None]] = []
+                outcome: Outcome = ()
             elif isinstance(entry, Refusal) or context is None:
                 assert isinstance(entry, Refusal)
                 self.letters += 1
-                outcome = [(entry.letter, None)]
+                outcome = (entry.letter,)
             else:
-                said = await self._perform(entry.record, context)
-                outcome = [
-                    (record, output_id(self.name, context.event_id, ordinal)) for ordinal, record in enumerate(said)
-                ]
+                outcome = await self._perform(entry.record, context)
         except Exception as error:  # noqa: BLE001 - whatever was not foreseen: nobody knows what was sent
             if context is not None and context.still_owner.denied:
                 self._leave_to_another(entry, ledger)
@@ -287,7 +284,12 @@ class KafkaEffect(Service):
                 self._park(entry, ledger, error)
             return
         try:
-            await self._outcomes.deliver(outcome, cause=self._cause(entry), trace=entry.trace)
+            await self._outcomes.deliver(
+                outcome,
+                answering=None if context is None else context.event_id,
+                cause=self._cause(entry),
+                trace=entry.trace,
+            )
         except DeliveryFailed as error:
             fail_stop(f"{self.group}: the outcome of {self._cause(entry)} could not be recorded", error)
         self.taken += 1

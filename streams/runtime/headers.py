@@ -1,12 +1,13 @@
 """What travels beside a record: who it is, when it became true, what caused it, and the trace it belongs to.
 
-An id is a function of causes, never of offsets: a record that enters from outside is named by its source, an output by
-(room, id of its input, ordinal). The offset travels in `cause`, for people who look for lineage.
+An id is a function of causes, never of offsets: a record that enters from outside is named by its source, an answer by
+(who answers, id of its input, ordinal, what it says). The offset travels in `cause`, for people who look for lineage.
 """
 
 from collections.abc import Iterable
 from typing import Final
 
+from schemas.codec import HEADER
 from schemas.ids import short_id
 from schemas.record import Record
 
@@ -25,11 +26,14 @@ def root_id(record: Record) -> str | None:
     return None if key is None else short_id(key)
 
 
-def output_id(room: str, event_id: str, ordinal: int, partition: int | None = None) -> str:
-    """The id of a room's answer. `partition` where the input was a broadcast: each partition answers for itself."""
-    if partition is None:
-        return short_id(room, event_id, str(ordinal))
-    return short_id(room, event_id, f"partition {partition}", str(ordinal))
+def output_id(who: str, event_id: str, ordinal: int, said: Record, value: bytes, partition: int | None = None) -> str:
+    """The id of an answer to an input. `partition` where the input was a broadcast: each partition answers for itself.
+
+    What is said is part of it: whoever is told the same twice may answer otherwise the second time, and two different
+    records never share an id. value: `said` encoded; the number of its schema is the registry's and does not count.
+    """
+    place = "" if partition is None else f"partition {partition}"
+    return short_id(who, event_id, place, str(ordinal), type(said).__name__, value[HEADER.size :])
 
 
 def headers_of(event_id: str, event_time_us: int, cause: str = "", trace: bytes | None = None) -> Headers:

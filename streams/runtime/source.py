@@ -17,7 +17,7 @@ from schemas.record import Record
 from schemas.topics import TOPICS, Topic
 from streams.runtime.clients import RECORD_BYTES_MAX, Cluster, plain_producer, room_producer
 from streams.runtime.fail_stop import fail_stop
-from streams.runtime.headers import Headers, headers_of, root_id
+from streams.runtime.headers import Headers, headers_of, output_id, root_id
 from streams.runtime.intake import RecordCodec
 from streams.runtime.progress import Progress
 from streams.runtime.room import Routes
@@ -100,15 +100,24 @@ class Source:
         Returns before it is durable: `flush` tells. Raises UndeclaredOutput, NoIdentity, RecordTooLarge, CodecError.
         """
         assert self._together or not self._atomic, "this source writes `together` only"
-        for outgoing in self._outgoing(record, event_id, cause, trace):
+        value = self._encoded(record)
+        for outgoing in self._outgoing(record, value, root_id(record) or event_id, cause, trace):
             self._produce(outgoing, self._note)
 
     async def deliver(
-        self, records: Iterable[tuple[Record, str | None]], *, cause: str = "", trace: bytes | None = None
+        self, records: Iterable[Record], *, answering: str | None = None, cause: str = "", trace: bytes | None = None
     ) -> None:
-        """Write these (record, event_id); return when all are durable. Raises DeliveryFailed, and as `write`."""
+        """Write these; return when all are durable. Raises DeliveryFailed, and as `write`.
+
+        answering: id of the input that they answer in this order. Then they are named as a room's answers are, whatever
+            name the outside gave them: a command that is begun twice may come to two different outcomes.
+        """
         assert not self._atomic, "this source writes `together` only"
-        outgoing = [one for record, event_id in records for one in self._outgoing(record, event_id, cause, trace)]
+        outgoing: list[Outgoing] = []
+        for ordinal, record in enumerate(records):
+            value = self._encoded(record)
+            named = output_id(self.role, answering, ordinal, record, value) if answering else root_id(record)
+            outgoing += self._outgoing(record, value, named, cause, trace)
         if not outgoing:
             return
         loop = asyncio.get_running_loop()
@@ -204,17 +213,21 @@ class Source:
             self._closing.set()
             self._thread.join()
 
-    def _outgoing(self, record: Record, event_id: str | None, cause: str, trace: bytes | None) -> list[Outgoing]:
-        named = root_id(record) or event_id
-        if not named:
-            raise NoIdentity(f"{type(record).__name__} has no source of its own: {self.role} must give its event_id")
+    def _encoded(self, record: Record) -> bytes:
         topics = self._routes[type(record)]
         value = self._codec.encode(record)
         if len(value) > RECORD_BYTES_MAX and not all(topic.batch_bytes_max > 2 * RECORD_BYTES_MAX for topic in topics):
             raise RecordTooLarge(f"{type(record).__name__} takes {len(value)} bytes of {RECORD_BYTES_MAX}")
+        return value
+
+    def _outgoing(
+        self, record: Record, value: bytes, named: str | None, cause: str, trace: bytes | None
+    ) -> list[Outgoing]:
+        if not named:
+            raise NoIdentity(f"{type(record).__name__} has no source of its own: {self.role} must give its event_id")
         headers = headers_of(named, record.event_time_us, cause, trace)
         found = []
-        for topic in topics:
+        for topic in self._routes[type(record)]:
             key, name = topic.key_of(record), self._names[topic.name]
             if key is None:
                 found += [Outgoing(name, None, value, partition, headers) for partition in range(topic.partitions)]

@@ -40,8 +40,8 @@ class Said(NamedTuple):
 class Verdict:
     """What was found. `ok` only where nothing is wrong and nothing is left to fold.
 
-    missing: ids that the room should have said and did not
-    twice: ids said more than once in one partition
+    missing: ids that the room should have said, and did not, or not so often
+    twice: ids said more often in one partition than the fold says them
     wrong: ids whose bytes are not what the fold says
     unknown: ids that the room should not have said
     disordered: partitions of output topics where the order is another than the fold's
@@ -170,19 +170,20 @@ def _compare_said(expected: list[Said], actual: list[Said], verdict: Verdict) ->
     verdict.outputs = len(actual)
     should, does = _by_place(expected), _by_place(actual)
     for place in sorted(should.keys() | does.keys()):
-        wanted = {said.event_id: said.value for said in should[place]}
+        values = {said.event_id: said.value for said in should[place]}
+        wanted = Counter(said.event_id for said in should[place])
         counts = Counter(said.event_id for said in does[place])
         where = f"{place[0]}/{place[1]}"
-        missing = [f"{event_id} in {where}" for event_id in wanted if event_id not in counts]
+        missing = [f"{event_id} in {where}" for event_id in wanted if counts[event_id] < wanted[event_id]]
         unknown = [f"{event_id} in {where}" for event_id in counts if event_id not in wanted]
-        twice = [f"{event_id} in {where}" for event_id, count in counts.items() if count > 1]
+        twice = [f"{event_id} in {where}" for event_id in wanted if counts[event_id] > wanted[event_id]]
         verdict.missing += missing
         verdict.unknown += unknown
         verdict.twice += twice
         verdict.wrong += [
             f"{said.event_id} in {where}"
             for said in does[place]
-            if said.event_id in wanted and said.value != wanted[said.event_id]
+            if said.event_id in values and said.value != values[said.event_id]
         ]
         in_order = [said.event_id for said in should[place]] == [said.event_id for said in does[place]]
         if not (in_order or missing or unknown or twice):

@@ -1,4 +1,7 @@
-"""`python -m tests.simulation --seeds N [--seed S]`: N histories from seed S on; --seed alone tells that one whole.
+"""`python -m tests.simulation --seeds N [--seed S] [--step D]`: N histories, of seeds S, S + D, ...
+
+--seed alone tells that one whole. Every hundredth seed is a history of the whole chain: `--seed 99 --step 100` lives
+through only those.
 
 Ends with 1 where a history is wrong; the seed is printed, and a smaller plan that fails as well, with its history.
 """
@@ -69,9 +72,10 @@ def portion(seeds: range) -> Tally:
     return tally
 
 
-def tallies(first: int, count: int, processes: int) -> Iterator[Tally]:
+def tallies(seeds: range, processes: int) -> Iterator[Tally]:
     """All seeds, on all cores."""
-    portions = [range(start, min(start + PORTION, first + count)) for start in range(first, first + count, PORTION)]
+    size = PORTION if seeds.step == 1 else PORTION // 10
+    portions = [seeds[start : start + size] for start in range(0, len(seeds), size)]
     if processes == 1:
         yield from map(portion, portions)
         return
@@ -105,19 +109,17 @@ def summary(total: Tally) -> list[str]:
     ]
 
 
-def simulate(first: int, count: int, processes: int) -> int:
+def simulate(seeds: range, processes: int) -> int:
     """Live through seeds and tell; return the exit code."""
     total, began = Tally(), time.monotonic()
     told_at = began
-    for tally in tallies(first, count, processes):
+    for tally in tallies(seeds, processes):
         total.add(tally)
         now = time.monotonic()
         if now - told_at > TELL_EVERY_S:
             told_at = now
-            print(
-                f"{total.seeds} of {count} seeds, {total.seeds / (now - began):.0f}/s, {len(total.wrong)} wrong",
-                flush=True,
-            )
+            speed = total.seeds / (now - began)
+            print(f"{total.seeds} of {len(seeds)} seeds, {speed:.0f}/s, wrong: {total.wrong[:SHOWN]}", flush=True)
     seconds = time.monotonic() - began
     print(f"{total.seeds} seeds in {seconds:.1f} s, {total.seeds / seconds:.0f} seeds/s on {processes} processes")
     print("\n".join(summary(total)))
@@ -142,11 +144,13 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
     parser.add_argument("--seeds", type=int, help="how many histories; default 2000")
     parser.add_argument("--seed", type=int, help="the first one; alone: only this one, told whole")
+    parser.add_argument("--step", type=int, default=1, help="from one seed to the next; default 1")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
     given = parser.parse_args(arguments)
     if given.seed is not None and given.seeds is None:
         return tell(given.seed)
-    return simulate(given.seed or 0, given.seeds or 2000, given.processes)
+    first, count = given.seed or 0, given.seeds or 2000
+    return simulate(range(first, first + count * given.step, given.step), given.processes)
 
 
 if __name__ == "__main__":

@@ -23,10 +23,6 @@ from tests.simulation.scenario import START_US, STEP_US, opening, story
 from tests.simulation.worker import ENVIRONMENT, changelog_of
 from tests.simulation.world import Process
 
-SILENT = ("control",)
-"""Sources whose repeated records are folded without a word. Feeds and publishers are told of a repetition, under the id
-of the first answer; the clock is answered twice."""
-
 STEP_S = 1 / 15
 """Time of the world between steps: event time runs as much faster as sessions are shorter than in earnest."""
 PATIENT_STEPS = 150
@@ -35,11 +31,14 @@ PATIENT_STEPS = 150
 
 def _make(random: Random) -> list[Sent]:
     steps = random.randrange(4, 11)
-    sent = [Sent(0.0, record, role=role) for role, record in opening()]
+    sent = [Sent(0.0, record, _how(random), role) for role, record in opening()]
     for step, (role, record) in story(random, steps):
-        how = How.TWICE if role in SILENT and random.random() < 0.1 else How.WELL
-        sent.append(Sent(step * STEP_S + random.random() * 0.03, record, how, role))
+        sent.append(Sent(step * STEP_S + random.random() * 0.03, record, _how(random), role))
     return sorted(sent, key=lambda one: one.at_s)
+
+
+def _how(random: Random) -> How:
+    return How.TWICE if random.random() < 0.1 else How.WELL
 
 
 ENGINE = Scene(

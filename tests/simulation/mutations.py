@@ -248,9 +248,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     Mutation(
         "each partition gives the same ids for a broadcast",
-        replaced={
-            (door, "output_id"): lambda before: lambda room, event_id, ordinal, _=None: before(room, event_id, ordinal)
-        },
+        replaced={(door, "output_id"): lambda before: lambda *caused_and_said: before(*caused_and_said[:5])},
     ),
 )
 """Every rule of the contract that a mutation can break and the rest of the runtime does not make good."""

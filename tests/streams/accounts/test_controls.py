@@ -563,6 +563,12 @@ def test_a_tick_seen_twice_is_folded_once() -> None:
     assert it.account is before
 
 
+def test_a_tick_repeated_after_an_account_was_opened_says_nothing() -> None:
+    it = desk()
+    it.tell(opened("B"))
+    assert it.tell(tick(NOON)) == []
+
+
 def test_an_unreadable_record_seen_twice_holds_the_account_back_once() -> None:
     it = desk()
     it.said += it.partition.fold("A", unreadable("A"))

@@ -109,6 +109,19 @@ def test_an_order_unknown_to_the_venue_is_not_found() -> None:
     assert (said.code, said.order_status) == ("NOT_FOUND", OrderStatus.UNKNOWN)
 
 
+def test_a_question_asked_again_has_another_id_only_where_the_answer_is_another() -> None:
+    broker = ScriptedBroker()
+    broker.venue.submit(buy("a"))
+    first, again = outcome(broker, ask(buy("a"))), outcome(broker, ask(buy("a")))
+    broker.venue.cancel(cancel("c", buy("a")))
+    later = outcome(broker, ask(buy("a")))
+    assert isinstance(first, ExecutionReport)
+    assert isinstance(later, ExecutionReport)
+    assert first == again
+    assert (first.order_status, later.order_status) == (OrderStatus.NEW, OrderStatus.CANCELED)
+    assert first.exec_id != later.exec_id
+
+
 def test_a_command_read_again_is_asked_about_before_it_is_sent() -> None:
     broker = ScriptedBroker()
     broker.venue.submit(buy("a"))

@@ -16,7 +16,7 @@ from schemas.record import Record
 from schemas.topics import TOPICS, Topic
 from streams.runtime.clients import RECORD_BYTES_MAX
 from streams.runtime.door import ANY_PARTITION, Door, Work, Write
-from streams.runtime.headers import EVENT_ID, EVENT_TIME
+from streams.runtime.headers import EVENT_ID, EVENT_TIME, output_id
 from streams.runtime.intake import Message
 from streams.runtime.keys import murmur2, partition_of
 from streams.runtime.room import Outcome, Room
@@ -162,6 +162,19 @@ def test_ids_do_not_depend_on_offsets() -> None:
     ids = [[header(write, EVENT_ID) for write in bench.said(*records)] for bench in (near, far)]
     assert ids[0] == ids[1]
     assert len(set(ids[0])) == 2
+
+
+def test_an_input_that_comes_twice_and_is_answered_otherwise_has_two_ids() -> None:
+    bench = Bench()
+    ids = [header(write, EVENT_ID) for write in bench.said(payment("ann", 5, "p1"), payment("ann", 5, "p1"))]
+    assert len(set(ids)) == 2
+
+
+def test_the_number_that_a_registry_gave_a_schema_is_no_part_of_an_id() -> None:
+    said = payment("ann", 5, "p1")
+    value = sums_codec().encode(said)
+    other = value[:4] + b"\x63" + value[5:]
+    assert output_id("sums", "x", 0, said, value) == output_id("sums", "x", 0, said, other)
 
 
 def test_a_record_named_by_its_source_needs_no_header_and_ignores_a_false_one() -> None:

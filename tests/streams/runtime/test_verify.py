@@ -1,12 +1,13 @@
 """The verdict finds what it is for: each kind of wrong, and nothing in a log that is right."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
 from confluent_kafka import Message as KafkaMessage
 
 from schemas.dead_letter import DeadLetter, DeadLetterReason
+from schemas.record import Record
 from streams.runtime.door import ANY_PARTITION, Door
 from streams.runtime.headers import CAUSE, EVENT_ID, headers_of, root_id
 from streams.runtime.keys import partition_of
@@ -15,26 +16,28 @@ from streams.runtime.verify import Verdict, judge, ordered_skips
 from tests.streams.runtime.sums import SUMS_MAP, SumsRoom, limit, payment, sums_codec
 
 CODEC = sums_codec()
+RECORDS = (payment("ann", 5, "p1"), payment("bob", 7, "p2"), payment("ann", 5, "p3"), limit(9))
 
 
 class Log:
     """A log as a faultless worker leaves it, one record a transaction; tests then damage it."""
 
-    def __init__(self) -> None:
+    def __init__(self, room: type[SumsRoom] = SumsRoom, records: Sequence[Record] = RECORDS) -> None:
+        self.room = room
         self.inbox: list[Any] = []
         self.said: list[Any] = []
         self.changelog: list[Any] = []
         self.committed: dict[int, int] = {}
-        self.door = Door(SumsRoom(), CODEC, "t", "t-sums-changelog", SUMS_MAP)
+        self.door = Door(room(), CODEC, "t", "t-sums-changelog", SUMS_MAP)
         tables: dict[int, Table[Any, Any]] = {}
         birth = Birth("sums", "t.sums.inbox", 4)
-        for record in (payment("ann", 5, "p1"), payment("bob", 7, "p2"), payment("ann", 5, "p3"), limit(9)):
+        for record in records:
             key = None if record == limit(9) else str(getattr(record, "account_id", "")).encode()
             partition = partition_of(key or b"ann", 4)
             offset = self.committed.get(partition, 0)
             message = made("t.sums.inbox", partition, offset, key, CODEC.encode(record), headers_of("x", 1))
             self.inbox.append(message)
-            table = tables.setdefault(partition, Table(SumsRoom(), birth))
+            table = tables.setdefault(partition, Table(room(), birth))
             for part in self.door.fold(self.door.read([message]), tables).values():
                 for write in part.writes:
                     at = partition_of(write.key or b"", 4) if write.partition == ANY_PARTITION else write.partition
@@ -44,7 +47,7 @@ class Log:
             self.committed[partition] = offset + 1
 
     def judged(self) -> Verdict:
-        door = Door(SumsRoom(), CODEC, "t", "t-sums-changelog", SUMS_MAP)
+        door = Door(self.room(), CODEC, "t", "t-sums-changelog", SUMS_MAP)
         return judge(door, self.inbox, self.said, self.changelog, self.committed)
 
 
@@ -66,6 +69,22 @@ def test_a_faultless_log_is_right() -> None:
     assert verdict.ok
     assert (verdict.inputs, verdict.outputs, verdict.unfolded) == (4, 3, 0)
     assert verdict.lines() == ["sums: OK: 4 inputs, 3 outputs, 0 dead letters, 0 not folded yet"]
+
+
+class Tired(SumsRoom):
+    """Says the same words to the same payment, however often it comes."""
+
+    def fold(self, state: Any, shared: Any, record: Any) -> Any:
+        return super().fold(self.begin("ann"), shared, record)
+
+
+def test_what_a_fold_says_twice_lies_there_twice() -> None:
+    log = Log(Tired, [payment("ann", 5, "p1")] * 2)
+    assert log.judged().ok
+    del log.said[0]
+    assert log.judged().missing
+    log.said *= 3
+    assert log.judged().twice
 
 
 def lose(log: Log) -> None:
