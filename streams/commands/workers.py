@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from streams.settings import Settings
 
 deadletters = group("Records that a door could not let through.")
+RolesArgument = Annotated[list[str] | None, typer.Argument(help="Rooms by name, and `execution`.  [default: all]")]
 RoomsArgument = Annotated[list[str] | None, typer.Argument(help="Rooms by name.  [default: all]")]
 
 
@@ -26,15 +27,21 @@ def add_to(app: typer.Typer) -> None:
 
 
 def worker(
-    rooms: RoomsArgument = None,
+    roles: RolesArgument = None,
     slot: Annotated[str | None, typer.Option(help="Stable name of this worker.  [default: w0]")] = None,
     health_port: Annotated[int | None, typer.Option(help="Where it answers /live, /ready and /metrics.")] = None,
+    mode: Annotated[str | None, typer.Option(help="The environment's; type `live` to trade for real.")] = None,
+    live_venue: Annotated[str | None, typer.Option(help="The venue's name, typed out, to trade for real.")] = None,
 ) -> None:
-    """Run rooms until stopped, started again whenever they end themselves. SIGTERM drains."""
-    from streams.worker import rooms_named, supervise  # noqa: PLC0415 - help must be quick
+    """Run roles until stopped, started again whenever they end themselves. SIGTERM drains."""
+    from streams.worker import NotMeant, roles_named, supervise  # noqa: PLC0415 - help must be quick
 
-    rooms_named(rooms or ())
-    code = supervise(_reachable(slot=slot, health_port=health_port), rooms or (), say)
+    chosen = _reachable(slot=slot, health_port=health_port, mode=mode, live_venue=live_venue)
+    try:
+        roles_named(roles or (), chosen.mode)
+    except NotMeant as error:
+        raise Stop("the worker does not start", why=str(error), code=Exit.CONFIG) from error
+    code = supervise(chosen, roles or (), say, live_typed=(mode or "").lower() == "live")
     if code > 0:
         raise Stop(f"the worker ended with {code}", next_step="its last lines say what to mend")
 

@@ -5,8 +5,9 @@ breaker to close.
 """
 
 import asyncio
+import time
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from heapq import heappop, heappush
@@ -44,6 +45,14 @@ class Policy:
     waiting_max: int = 1_000
     breaker_failures: int = 5
     breaker_pause_s: float = 5.0
+
+
+Called = Callable[[str, str, str, float], None]
+"""Told of each call to a broker: venue, what was asked, its outcome (ok, refused, unavailable, ambiguous), seconds."""
+
+
+def nobody(_venue: str, _call: str, _outcome: str, _seconds: float) -> None:
+    """Nobody counts the calls."""
 
 
 class TooManyWaiting(RuntimeError):
@@ -118,8 +127,9 @@ class Lanes:
 class Line:
     """The line to one venue: its broker, behind a pace and a breaker."""
 
-    def __init__(self, broker: Broker, policy: Policy):
+    def __init__(self, broker: Broker, policy: Policy, called: Called = nobody):
         self.capabilities = broker.capabilities
+        self._called = called
         self._broker = broker
         self._timeout_s = policy.call_timeout_s
         self.pace = Pace(policy.requests_per_s, policy.waiting_max)
@@ -144,6 +154,17 @@ class Line:
             raise Unavailable(f"{self.capabilities.venue} failed too often; it is left alone for a while") from error
 
     async def _timed(self, command: Command) -> ExecutionReport | None:
+        begun, outcome = time.perf_counter(), "ok"
+        try:
+            return await self._answered(command)
+        except (Unavailable, Refused, Ambiguous) as error:
+            outcome = type(error).__name__.lower()
+            raise
+        finally:
+            what = type(command).__name__.removesuffix("Order").lower()
+            self._called(self.capabilities.venue, what, outcome, time.perf_counter() - begun)
+
+    async def _answered(self, command: Command) -> ExecutionReport | None:
         venue = self.capabilities.venue
         try:
             async with asyncio.timeout(self._timeout_s):

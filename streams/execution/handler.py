@@ -6,6 +6,7 @@ otherwise stays UNKNOWN for a person. The last thing before the socket is to ask
 whether our own rules still agree.
 """
 
+import asyncio
 import time
 from collections.abc import Callable, Mapping
 from typing import Protocol
@@ -19,7 +20,7 @@ from schemas.execution import ExecutionReport, NotSent, NotSentReason
 from schemas.ids import short_id
 from schemas.order import CancelOrder, QueryOrder, SubmitOrder
 from schemas.record import Record
-from streams.execution.calls import Lanes, Line, Policy, TooManyWaiting
+from streams.execution.calls import Called, Lanes, Line, Policy, TooManyWaiting, nobody
 from streams.execution.outcomes import (
     Command,
     Standing,
@@ -52,6 +53,13 @@ class NotOwner(RuntimeError):
     """The partition went to another worker before the call; the command was not sent, and no outcome may be told."""
 
 
+RECONCILED_POLL_S = 0.02
+
+
+def _always(_command: Command) -> bool:
+    return True
+
+
 def wall_clock_us() -> int:
     """Now, microseconds of UTC."""
     return time.time_ns() // 1_000
@@ -66,10 +74,18 @@ class Execution:
         mode: Mode,
         *,
         policy: Policy | None = None,
+        policies: Mapping[str, Policy] | None = None,
         now_us: Callable[[], int] = wall_clock_us,
+        called: Called = nobody,
     ):
+        """`policy` bounds the calls to venues that have none of their own in `policies`."""
         self._policy = policy or Policy()
-        self._lines = {venue: Line(broker, self._policy) for venue, broker in brokers.items()}
+        of_venue = policies or {}
+        self._lines = {
+            venue: Line(broker, of_venue.get(venue, self._policy), called) for venue, broker in brokers.items()
+        }
+        self.reconciled: Callable[[Command], bool] = _always
+        """Whether the command's account was compared with its broker; before, no new risk is sent."""
         self._mode = mode
         self._now_us = now_us
         self._tick_us: int | None = None
@@ -92,9 +108,10 @@ class Execution:
         if line is None:
             return [objection(command, self._standing) or rejected(command, *unknown_venue(command), self._standing)]
         async with self._lanes.lane(command):
+            await self._until_reconciled(command)
             if turn.redelivered and not isinstance(command, QueryOrder):
                 # Our own rules may object by now to what a former owner has sent: that is no proof that it was not.
-                objects = objection(command, self._standing) is not None
+                objects = self._objection(command) is not None
                 if objects or not line.capabilities.repeats_answer:
                     known = await self._known(command, line, turn)
                     if known is not None:
@@ -102,6 +119,17 @@ class Execution:
                     if objects and not isinstance(command, CancelOrder):
                         return [undecided(command, "sent perhaps, and not found yet", self._standing)]
             return [await self._outcome(command, line, turn)]
+
+    async def _until_reconciled(self, command: Command) -> None:
+        """Wait for as long as the command may still be sent."""
+        while is_new_risk(command) and not self.reconciled(command) and objection(command, self._standing) is None:
+            await asyncio.sleep(RECONCILED_POLL_S)
+
+    def _objection(self, command: Command) -> NotSent | None:
+        no = objection(command, self._standing)
+        if no is None and is_new_risk(command) and not self.reconciled(command):
+            return unavailable(command, "the account was not compared with its broker yet", self._standing)
+        return no
 
     @property
     def _standing(self) -> Standing:
@@ -151,10 +179,10 @@ class Execution:
             if error.retry_after_s is None:
                 return True
             return error.retry_after_s <= self._policy.budget_s and error.retry_after_s
-        return isinstance(error, Ambiguous) and isinstance(command, QueryOrder)
+        return isinstance(error, Ambiguous) and isinstance(command, QueryOrder | CancelOrder)
 
     async def _attempt(self, command: Command, line: Line, turn: Turn) -> ExecutionReport | NotSent:
-        no = objection(command, self._standing)
+        no = self._objection(command)
         if no is not None:
             return no
         try:
@@ -163,7 +191,7 @@ class Execution:
             return _too_many(command, str(error), self._policy.waiting_max, self._standing)
         if not turn.still_owner():
             raise NotOwner(f"{name_of(command)} was not sent: its partition is another worker's now")
-        no = objection(command, self._standing)
+        no = self._objection(command)
         if no is not None:
             return no
         if isinstance(command, SubmitOrder):

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
-from confluent_kafka import Consumer, KafkaException
+from confluent_kafka import Consumer, KafkaError, KafkaException
 from confluent_kafka import TopicPartition as Place
 from mode import Service
 
@@ -92,6 +92,8 @@ class Ledger:
 
     released: next offset to be committed; all before it is recorded.
     doubtful_before: offsets below it may have been begun by a former owner.
+    committed: as the broker acknowledged.
+    asking: whether a commit is under way.
     """
 
     epoch: int
@@ -100,6 +102,7 @@ class Ledger:
     running: deque[int] = field(default_factory=deque)
     recorded: set[int] = field(default_factory=set)
     committed: int = -1
+    asking: bool = False
     stopped: bool = False
 
     def begin(self, offset: int) -> None:
@@ -158,6 +161,8 @@ class KafkaEffect(Service):
         """(partition, offset) that a person has ordered to skip."""
         self.taken = 0
         self.letters = 0
+        self.more_told: Callable[[], Mapping[str, object]] = dict
+        """What the effect itself tells people, beside the counts."""
         self._perform = perform
         self._order_by = order_by
         self._lanes: dict[str, asyncio.Task[None]] = {}
@@ -177,6 +182,7 @@ class KafkaEffect(Service):
             recover=self._recover,
             hand_over=self._hand_over,
             leave=self._leave,
+            on_commit=self._on_commit,
             turns=turns,
         )
         self.gate = Turns(self.carrier, app.progress, self.source, role, turns)
@@ -238,9 +244,10 @@ class KafkaEffect(Service):
         """Commands begun whose outcome is not recorded."""
         return len(self._running)
 
-    def told(self) -> dict[str, int]:
-        """The counts, for people."""
-        return {"taken": self.taken, "outstanding": self.outstanding, "dead_letters": self.letters}
+    def told(self) -> dict[str, object]:
+        """The counts, and what the effect tells, for people."""
+        counts = {"taken": self.taken, "outstanding": self.outstanding, "dead_letters": self.letters}
+        return {**counts, **self.more_told()}
 
     def _begin(self, entry: Entry, ledger: Ledger) -> None:
         assert self._loop is not None
@@ -388,22 +395,33 @@ class KafkaEffect(Service):
             if not self.carrier.is_ours(partition, epoch):
                 if not wait:
                     del self._ledgers[partition, epoch]
-            elif wait or ledger.released != ledger.committed:
+            elif wait or (ledger.released != ledger.committed and not ledger.asking):
                 # Between commits more may be begun, so only a last word can be `clean`.
                 owned = self.carrier.owned.get(partition)
                 note = ledger.note(owned is not None and owned.caught_up) if wait else BUSY
-                due.append((ledger, Place(self.source, partition, ledger.released, note)))
+                ledger.asking = not wait
+                due.append(Place(self.source, partition, ledger.released, note))
         if not due:
             return
         try:
-            offsets = [place for _, place in due]
             if wait:
-                consumer.commit(offsets=offsets, asynchronous=False)
+                consumer.commit(offsets=due, asynchronous=False)
             else:
-                consumer.commit(offsets=offsets, asynchronous=True)
+                consumer.commit(offsets=due, asynchronous=True)
         except KafkaException as error:
-            # A rebalance is under way, or the coordinator moved: the next commit says it again; redelivery is harmless.
-            self.log.warning("%s: offsets were not committed: %s", self.group, error.args[0].str())
-            return
-        for ledger, place in due:
-            ledger.committed = place.offset
+            self._on_commit(error.args[0], due)
+
+    def _on_commit(self, error: KafkaError | None, places: list[Place]) -> None:
+        """In the consumer thread: what became of a commit; what was refused is said again by the next one."""
+        for place in places:
+            problem = error or place.error
+            for (partition, _), ledger in self._ledgers.items():
+                if partition != place.partition:
+                    continue
+                ledger.asking = False
+                if problem is None:
+                    ledger.committed = max(ledger.committed, place.offset)
+        problem = error or next((place.error for place in places if place.error), None)
+        if problem is not None:
+            # A rebalance is under way, or the coordinator moved; redelivery is harmless.
+            self.log.warning("%s: offsets were not committed: %s", self.group, problem.str())
