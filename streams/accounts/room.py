@@ -1,7 +1,7 @@
 """The accounts room: one fold for all that can change a decision about money."""
 
 import decimal
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, ClassVar
 
@@ -17,11 +17,12 @@ from schemas.topics import ACCOUNTS_INBOX, Topic
 from streams.accounts import controls, manual, reports, ticks, wishes
 from streams.accounts.account import Account, Condition, Flow, Holding, Profile, Totals, Trades
 from streams.accounts.orders.order import Order
+from streams.accounts.readings import readings
 from streams.accounts.risk.portfolio import History
 from streams.accounts.shared import KnownMark, Shared, Standing, Switch, Time, fold, pairs_of
 from streams.accounts.snapshot import FOLD_VERSION
 from streams.accounts.turn import Turn
-from streams.runtime.room import EVERYONE, Outcome, Room
+from streams.runtime.room import EVERYONE, Outcome, Reading, Room
 
 PRECISE = decimal.Context(prec=50, rounding=decimal.ROUND_HALF_EVEN)
 """Products of two wire decimals are exact in it."""
@@ -141,6 +142,10 @@ class Accounts(Room[Account, Shared]):
     def shared_part_types(self) -> Mapping[str, type[Part]]:
         """Type of every part of the shared state by its kind."""
         return SHARED_PARTS
+
+    def readings(self, state: Account, shared: Shared) -> Iterable[Reading]:
+        """How the account stands."""
+        return readings(state, shared)
 
 
 @contextmanager

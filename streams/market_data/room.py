@@ -1,10 +1,11 @@
 """The room: who folds what."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import ClassVar
 
 import msgspec
 
+from schemas import metrics
 from schemas.market import BarBatch, Heartbeat, QualityAction, QualityCode, QuoteBatch, TradeBatch
 from schemas.record import Part, Record
 from schemas.reference import Instrument, TradingSession
@@ -16,7 +17,7 @@ from streams.market_data.rules.quality import Cause, finding
 from streams.market_data.silence import find_stale, fold_heartbeat
 from streams.market_data.state import Forming, Header, Market, Reference, Series
 from streams.market_data.ticks import fold_ticks
-from streams.runtime.room import Outcome, Room
+from streams.runtime.room import Outcome, Reading, Room
 
 _FINEST, _COARSEST = -SCALE, 3
 """Scales that hold every 64-bit number within the digits of the wire."""
@@ -100,6 +101,14 @@ class MarketData(Room[Market, Reference]):
 
     def touches(self, record: Record) -> Collection[str]:
         return (record.feed_id,) if isinstance(record, Heartbeat) else ()
+
+    def readings(self, state: Market, shared: Reference) -> Iterable[Reading]:
+        """How the instrument's market stands, and its newest tick."""
+        header = state.header
+        yield Reading(metrics.INSTRUMENTS, (header.status,), 1)
+        if header.cursors:
+            newest_us = max(cursor.time_us for cursor in header.cursors.values())
+            yield Reading(metrics.TICK_AGE_SECONDS, (header.instrument_id,), newest_us, is_time=True)
 
     def _may_fold(self, shared: Reference, batch: BarBatch | QuoteBatch | TradeBatch, outputs: list[Record]) -> bool:
         """Whether the batch is of a known instrument and whole; otherwise say why it is refused."""

@@ -14,7 +14,8 @@ transport, tables and recovery stay off (docs/delivery.md says why); its hooks f
 
 import asyncio
 import gc
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Self, cast
 
@@ -31,10 +32,11 @@ from streams.runtime.clients import Cluster
 from streams.runtime.dead_letters import Skips
 from streams.runtime.effect import Effect, KafkaEffect
 from streams.runtime.fail_stop import REFUSED, fail_stop
+from streams.runtime.gauges import of_room
 from streams.runtime.health import Health
 from streams.runtime.intake import RecordCodec
 from streams.runtime.kafka_room import KafkaRoom
-from streams.runtime.metrics import Exporter
+from streams.runtime.metrics import Exporter, Sample, build
 from streams.runtime.progress import Progress
 from streams.runtime.provisioning import changelog, provision
 from streams.runtime.reader import Reader, Start
@@ -104,6 +106,7 @@ class RoomApp(faust.App):
     topic_map: where records go; other than the engine's own in tests and examples.
     replication: overrides the map where there are fewer brokers.
     health_port: where `/ready` and the others answer; 0 for a free port, None for no server.
+    wall_time: whether records tell the time of the wall, so that their age means something; not in a replay.
     provision_topics: make missing topics at the start, and refuse to start where what exists differs.
     """
 
@@ -122,6 +125,7 @@ class RoomApp(faust.App):
         provision_topics: bool = True,
         web_port: int | None = None,
         health_port: int | None = None,
+        wall_time: bool = False,
         **faust_settings: Any,
     ):
         cluster = bootstrap_servers if isinstance(bootstrap_servers, Cluster) else Cluster(bootstrap_servers)
@@ -132,6 +136,8 @@ class RoomApp(faust.App):
         self.progress = progress or Progress()
         self.recovery = Recovery(cluster)
         self.exporter = Exporter(environment)
+        self.exporter.ask(build("worker"))
+        self.exporter.ask(self._samples)
         self.health = Health(self.exporter)
         self.health_port = health_port
         self.skips = Skips(cluster, codec, environment, topic_map)
@@ -140,6 +146,7 @@ class RoomApp(faust.App):
         self.rooms: list[KafkaRoom] = []
         self.effects: list[KafkaEffect] = []
         self.services: list[Any] = []
+        self._wall_time = wall_time
         self._replication = replication
         self._provision = provision_topics
         if web_port is not None:
@@ -246,10 +253,16 @@ class RoomApp(faust.App):
         gc.set_threshold(*GC_THRESHOLDS)
         # Stock Faust resumes it when its consumer has been assigned; ours is not its consumer.
         self.flow_control.resume()
+        loop = asyncio.get_running_loop()
         if self._provision:
-            await asyncio.get_running_loop().run_in_executor(None, self._make_topics)
-        await asyncio.get_running_loop().run_in_executor(None, self._check_slots)
-        await asyncio.get_running_loop().run_in_executor(None, self._take_skips)
+            await loop.run_in_executor(None, self._make_topics)
+        await asyncio.gather(
+            loop.run_in_executor(None, self._check_slots), loop.run_in_executor(None, self._take_skips)
+        )
+        # Not before the slots are known to be ours: connecting fences whoever holds them. Rooms start one after
+        # another; their writers connect at once.
+        for room in self.rooms:
+            room.connect()
         self.recovery.start()
         for room in self.rooms:
             self.watchdog.watch(room, room.door)
@@ -274,6 +287,10 @@ class RoomApp(faust.App):
         self.recovery.stop()
         await super().on_stop()
 
+    def _samples(self) -> Iterator[Sample]:
+        for room in self.rooms:
+            yield from of_room(room, wall_time=self._wall_time)
+
     def _make_topics(self) -> None:
         try:
             provision(self.cluster, self.wanted_topics())
@@ -291,10 +308,14 @@ class RoomApp(faust.App):
 
     def _check_slots(self) -> None:
         doors: list[KafkaRoom | KafkaEffect] = [*self.rooms, *self.effects]
+
+        def check(door: KafkaRoom | KafkaEffect) -> None:
+            if door.instance is not None:
+                slots.check(self.cluster, door.group, door.instance, door.slot)
+
         try:
-            for door in doors:
-                if door.instance is not None:
-                    slots.check(self.cluster, door.group, door.instance, door.slot)
+            with ThreadPoolExecutor(max(1, len(doors))) as pool:
+                list(pool.map(check, doors))
         except SlotTaken as error:
             if self.in_worker:
                 fail_stop(str(error), code=REFUSED)

@@ -18,7 +18,7 @@ from typing import Any, cast
 from confluent_kafka import Consumer, KafkaError, KafkaException
 from confluent_kafka import TopicPartition as Place
 
-from streams.runtime.clients import Cluster, room_consumer
+from streams.runtime.clients import Cluster, CommitCallback, room_consumer
 from streams.runtime.door import Parked
 from streams.runtime.fail_stop import REFUSED, fail_stop
 from streams.runtime.intake import Entry, Message
@@ -96,6 +96,7 @@ class Carrier:
     recover: called with {partition: epoch} for partitions that became ours; `ready` answers it.
     hand_over: called with a batch when the room is free; `finished` answers it.
     leave: called with partitions that are being revoked, when no batch is in hand; they are ours until it returns.
+    on_commit: called in the consumer thread with what became of asynchronous commits.
     """
 
     def __init__(
@@ -110,6 +111,7 @@ class Carrier:
         recover: Callable[[Mapping[int, int]], None],
         hand_over: Callable[[Batch], None],
         leave: Callable[[Consumer, set[int]], None] = lambda *_: None,
+        on_commit: CommitCallback | None = None,
         turns: bool = False,
         batch_max: int = BATCH_MAX,
     ):
@@ -122,6 +124,7 @@ class Carrier:
         self._recover = recover
         self._hand_over = hand_over
         self._leave = leave
+        self._on_commit = on_commit
         self._batch_max = batch_max
         self._changed = threading.Condition()
         self._open = not turns
@@ -147,7 +150,7 @@ class Carrier:
     def start(self) -> None:
         """Join the group."""
         self._consumer: Consumer = room_consumer(
-            self._cluster, self._group, self._instance, self._on_error, self._process
+            self._cluster, self._group, self._instance, self._on_error, self._process, self._on_commit
         )
         self.beat = time.monotonic()
         self._thread.start()
@@ -184,6 +187,14 @@ class Carrier:
             batch = self._in_hand
             entries = batch.entries if batch is not None else self._pending
             return entries[0].appended_ms if entries else None
+
+    def oldest_by_partition(self) -> dict[int, int]:
+        """As `oldest_ms`, of each partition that has such a record."""
+        found: dict[int, int] = {}
+        with self._changed:
+            for entry in (*(self._in_hand.entries if self._in_hand is not None else ()), *self._pending):
+                found.setdefault(entry.partition, entry.appended_ms)
+        return found
 
     def lag(self, partition: int) -> int:
         """Records of the partition that were not folded, as far as the client knows: at least those in memory.

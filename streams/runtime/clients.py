@@ -1,8 +1,7 @@
 """Every librdkafka setting, in one place, each with its reason.
 
-room_consumer      reads a room's inbox in a consumer group; its thread hands batches to the room
+room_consumer      reads an inbox in a consumer group; its thread hands batches to the room, or to the effect
 room_producer      writes states, outputs and source offsets of a batch in one transaction
-effect_consumer    reads commands for an effect; offsets are committed by hand
 plain_producer     writes for sources and effects: idempotent, acks=all
 reader             reads committed records without a group
 recovery_reader    reads changelogs, for all rooms of a process
@@ -14,13 +13,14 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from confluent_kafka import Consumer, KafkaError, Producer
+from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]  # exported, not marked so
 
 from schemas.topics import DEAD_LETTERS
 
 Settings = dict[str, Any]
 ErrorCallback = Callable[[KafkaError], None]
+CommitCallback = Callable[[KafkaError | None, list[TopicPartition]], None]
 
 PARTITIONER = "murmur2_random"
 """As Java's default does; librdkafka's own default differs, and a key would have two homes."""
@@ -75,11 +75,17 @@ class Cluster:
 
 
 def room_consumer(
-    cluster: Cluster, group: str, instance: str | None, on_error: ErrorCallback, process: str = ""
+    cluster: Cluster,
+    group: str,
+    instance: str | None,
+    on_error: ErrorCallback,
+    process: str = "",
+    on_commit: CommitCallback | None = None,
 ) -> Consumer:
     """A member of a room's group. `instance` is the slot's name for fixed membership, or None for none.
 
     process: who is behind it, for whoever looks at the group.
+    on_commit: told in `poll` what became of asynchronous commits.
     """
     settings: Settings = {
         **cluster.settings(),
@@ -94,6 +100,8 @@ def room_consumer(
     }
     if process:
         settings["client.id"] = process
+    if on_commit is not None:
+        settings["on_commit"] = on_commit
     return Consumer(settings)
 
 

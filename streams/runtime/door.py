@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from schemas.control import ClockTick
 from schemas.dead_letter import DeadLetter, DeadLetterReason, UnreadableRecord
 from schemas.ids import short_id
 from schemas.record import Record
@@ -18,6 +19,7 @@ from schemas.topics import TOPICS, Topic
 from streams.runtime.clients import RECORD_BYTES_MAX
 from streams.runtime.headers import Headers, headers_of, output_id, root_id
 from streams.runtime.intake import Arrival, Entry, Intake, Message, RecordCodec, Refusal
+from streams.runtime.observers import OBSERVERS, Counted
 from streams.runtime.room import Room, Routes
 from streams.runtime.tables import Table
 
@@ -64,6 +66,8 @@ class PartitionWork:
 
     next_offset: None where nothing may be committed.
     read, written, refused: counts by record, by record, and by reason.
+    counted: what is counted of the outputs besides.
+    tick_us: time of the newest clock tick in it; 0 where there is none.
     """
 
     table: Table[Any, Any]
@@ -77,6 +81,8 @@ class PartitionWork:
     read: Counter[str] = field(default_factory=Counter)
     written: Counter[str] = field(default_factory=Counter)
     refused: Counter[str] = field(default_factory=Counter)
+    counted: Counter[Counted] = field(default_factory=Counter)
+    tick_us: int = 0
 
 
 Work = dict[int, PartitionWork]
@@ -175,6 +181,8 @@ class Door:
         last = batch[-1]
         work.next_offset = last.offset + 1
         work.read = Counter([type(entry.record).__name__ for entry in batch if type(entry) is Arrival])
+        if ClockTick.__name__ in work.read:
+            work.tick_us = max(_tick_us(entry) for entry in batch)
         for key, value in table.writes(last.offset):
             work.writes.append(Write(self._changelog, key, value, last.partition, None))
         return work
@@ -236,6 +244,8 @@ class Door:
         kind = type(record)
         topics = self._routes[kind]
         work.written[kind.__name__] += 1
+        if kind in OBSERVERS and (seen := OBSERVERS[kind](record)) is not None:
+            work.counted[seen[0]] += seen[1]
         cause = f"{self.source}/{entry.partition}/{entry.offset}"
         headers = headers_of(event_id, record.event_time_us, cause, entry.trace)
         for topic in topics:
@@ -245,6 +255,10 @@ class Door:
                 work.writes += [Write(name, None, value, p, headers) for p in range(topic.partitions)]
             else:
                 work.writes.append(Write(name, key.encode(), value, ANY_PARTITION, headers))
+
+
+def _tick_us(entry: Entry) -> int:
+    return entry.record.event_time_us if type(entry) is Arrival and type(entry.record) is ClockTick else 0
 
 
 def _parked(entry: Entry, error: Exception) -> Parked:

@@ -10,13 +10,13 @@
 import json
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from schemas import metrics
+from streams.runtime import gauges
 from streams.runtime.carrier import Carrier, Owned, Standing
-from streams.runtime.metrics import Exporter
+from streams.runtime.metrics import Exporter, Sample
 
 JSON = "application/json"
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
@@ -33,6 +33,7 @@ class Health:
         self._others: list[Callable[[], str]] = []
         self._started: set[str] = set()
         self._server: ThreadingHTTPServer | None = None
+        exporter.ask(self._samples)
 
     def watch(self, name: str, topic: str, carrier: Carrier, counts: Callable[[], Mapping[str, Any]]) -> None:
         """Answer for this room or effect too. `counts` gives what `/progress` adds."""
@@ -81,7 +82,6 @@ class Health:
             case "/progress":
                 return _json(200, self.progress())
             case "/metrics":
-                self._refresh()
                 return 200, TEXT, self._exporter.text()
             case _:
                 return _json(404, {"paths": ["/live", "/started", "/ready", "/progress", "/metrics"]})
@@ -109,6 +109,11 @@ class Health:
         """Every room and partition in detail."""
         return {name: self._one(topic, carrier, counts()) for name, topic, carrier, counts in self._doors}
 
+    def _samples(self) -> Iterator[Sample]:
+        for name, topic, carrier, _ in self._doors:
+            yield from gauges.of_carrier(name, topic, carrier)
+        yield from gauges.of_readiness([name for name, *_ in self._doors], self.not_ready())
+
     def _one(self, topic: str, carrier: Carrier, counts: Mapping[str, Any]) -> dict[str, Any]:
         oldest_ms = carrier.oldest_ms
         return {
@@ -132,23 +137,6 @@ class Health:
                 for partition, owned in sorted(carrier.owned.items())
             },
         }
-
-    def _refresh(self) -> None:
-        """Set the gauges that only a look can tell."""
-        of = self._exporter.of
-        for name, topic, carrier, _ in self._doors:
-            owned = dict(carrier.owned)
-            of(metrics.PARTITIONS_OWNED, name, room=name).set(len(owned))
-            parked = sum(one.standing is Standing.PARKED for one in owned.values())
-            of(metrics.PARTITIONS_PARKED, name, room=name).set(parked)
-            oldest_ms = carrier.oldest_ms
-            age_s = max(0.0, time.time() - oldest_ms / 1000) if oldest_ms is not None else 0.0
-            for partition in owned:
-                where = {"room": name, "topic": topic, "partition": str(partition)}
-                of(metrics.LAG_RECORDS, name, **where).set(carrier.lag(partition))
-                of(metrics.LAG_SECONDS, name, **where).set(age_s)
-            ready = not [reason for reason in self.not_ready() if reason.startswith((f"{name} ", f"{name}/"))]
-            of(metrics.READY, name, reason="partitions").set(ready)
 
 
 def _held_back(owned: Owned) -> str:

@@ -77,6 +77,7 @@ class KafkaRoom(Service):
         self.gate = Turns(self.carrier, app.progress, self.source, self.name, turns)
         self._hands = ThreadPoolExecutor(1, f"fold {room.name}")
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._connected: asyncio.Future[None] | None = None
 
     @property
     def changelog(self) -> str:
@@ -88,11 +89,18 @@ class KafkaRoom(Service):
         """How Faust names the service in its logs."""
         return f"Room: {self.name}"
 
+    def connect(self) -> asyncio.Future[None]:
+        """Begin to connect the writer, in the room's own thread; twice is once."""
+        if self._connected is None:
+            loop = asyncio.get_running_loop()
+            self._connected = loop.run_in_executor(self._hands, self._transactions.start)
+        return self._connected
+
     async def on_start(self) -> None:
         """Faust calls it when the agents run."""
         self._loop = asyncio.get_running_loop()
         assert self.source in self.app.flows, f"no agent reads {self.source}: declare one with @app.agent(room.inbox)"
-        await self._loop.run_in_executor(self._hands, self._transactions.start)
+        await self.connect()
         self.carrier.start()
 
     async def on_stop(self) -> None:
@@ -138,6 +146,11 @@ class KafkaRoom(Service):
         owned = self.carrier.owned
         return bool(owned) and all(o.standing is Standing.LIVE and o.caught_up for o in owned.values())
 
+    @property
+    def aborts(self) -> Mapping[str, int]:
+        """Transactions that did not commit, by cause."""
+        return self._transactions.aborts.copy()
+
     def partitions(self) -> Mapping[int, Owned]:
         """Where each partition that is ours stands."""
         return dict(self.carrier.owned)
@@ -165,6 +178,7 @@ class KafkaRoom(Service):
         )
 
     def _recovered(self, ready: Ready) -> None:
+        self.metrics.recovered(ready.seconds)
         self.gate.folded(ready.partition, ready.start)
         self.carrier.ready(ready)
 

@@ -9,9 +9,10 @@ be kept in parts (`parts`, `assemble`), so that a change of one part writes one 
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import ClassVar, Generic, NamedTuple, TypeVar
 
+from schemas.metrics import Metric
 from schemas.record import Part, Record
 from schemas.topics import TOPICS, Topic
 
@@ -28,6 +29,18 @@ class Outcome(NamedTuple, Generic[_Kept]):
 
     state: _Kept
     outputs: tuple[Record, ...] = ()
+
+
+class Reading(NamedTuple):
+    """One gauge as a look at a state tells it; labels are in the order of the metric's.
+
+    is_time: the value is a time in microseconds of UTC, and the gauge is its age in seconds
+    """
+
+    metric: Metric
+    labels: tuple[str, ...]
+    value: float
+    is_time: bool = False
 
 
 class UndeclaredOutput(TypeError):
@@ -92,6 +105,10 @@ class Room(ABC, Generic[State, Shared]):
     def shared_part_types(self) -> Mapping[str, type[Part]]:
         """Type of every part of the shared state by its kind; to override together with `shared_parts`."""
         return {"shared": self.shared_type}
+
+    def readings(self, state: State, shared: Shared) -> Iterable[Reading]:
+        """Gauges that a look at one key tells, whenever somebody asks. Those of the same labels are added up. Pure."""
+        return ()
 
     def upgrade(self, kind: str, version: int, raw: bytes) -> bytes:
         """Rewrite the encoded part of an older room version; needed only where defaults of new fields do not serve."""

@@ -76,6 +76,10 @@ class Table(Generic[State, Shared]):
         self._ahead: dict[str, _Kept[State]] = {}
         self._shared_ahead: _Kept[Any] | None = None
         self._applied_ahead = self.applied
+        self._sizes: dict[bytes, int] = states.sizes if states else {}
+        self._sizes_ahead: list[StateWrite] = []
+        self.bytes = sum(self._sizes.values())
+        """Encoded size of the durable states."""
         self.partition = self._rebuilt()
 
     def _rebuilt(self) -> Partition[State, Shared]:
@@ -101,6 +105,7 @@ class Table(Generic[State, Shared]):
             known = self._kept.get(key)
             self._compare(key, known.parts if known else {}, parts, applied, found)
         self._applied_ahead = applied
+        self._sizes_ahead = found
         return found
 
     def settle(self) -> None:
@@ -110,6 +115,11 @@ class Table(Generic[State, Shared]):
             self._shared = self._shared_ahead
         self.applied = self._applied_ahead
         self.born = True
+        for key, value in self._sizes_ahead:
+            self.bytes -= self._sizes.pop(key, 0)
+            if value is not None:
+                self.bytes += len(value)
+                self._sizes[key] = len(value)
         self._forget()
         self.partition.settle()
 
@@ -121,6 +131,11 @@ class Table(Generic[State, Shared]):
     def _forget(self) -> None:
         self._ahead = {}
         self._shared_ahead = None
+        self._sizes_ahead = []
+
+    def durable(self) -> tuple[list[State], Any]:
+        """The durable states and the durable shared state; may be asked by any thread."""
+        return [kept.state for kept in list(self._kept.values())], self._shared.state
 
     def _compare(
         self, key: str, old: Mapping[str, Part], new: Mapping[str, Part], applied: int, found: list[StateWrite]
@@ -153,6 +168,7 @@ class Recovered:
         self.bytes = 0
         self.applied = -1
         self.birth: Birth | None = None
+        self.sizes: dict[bytes, int] = {}
         self.parts: dict[str, dict[str, Part]] = {}
         self.shared_parts: dict[str, Part] = {}
 
@@ -179,6 +195,7 @@ class Recovered:
             except (msgspec.MsgspecError, UnicodeDecodeError, KeyError) as error:
                 raise UnreadableState(f"{self._room.name} cannot read its state {name!r}: {error!r}") from error
             self.applied = max(self.applied, applied)
+        self.sizes = {name: len(value) for name, value in self._raw.items()}
         self._raw = {}
         return self
 

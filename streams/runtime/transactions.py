@@ -6,6 +6,7 @@ partitions are still ours; what leaves us in doubt ends the process.
 """
 
 import time
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -38,7 +39,8 @@ class Transactions:
         self._progress = progress
         self._stage = stage
         self._written: dict[tuple[str, int], int] = {}
-        self.aborts = 0
+        self.aborts: Counter[str] = Counter()
+        """By Kafka's name of the cause."""
         self.commits = 0
 
     def start(self) -> None:
@@ -129,7 +131,7 @@ class Transactions:
         cause = error.args[0]
         if cause.fatal() or not (cause.txn_requires_abort() or cause.retriable()):
             fail_stop(f"{self._id}: fenced, or the transaction failed for good", error)
-        self.aborts += 1
+        self.aborts[cause.name()] += 1
         while True:
             try:
                 self._producer.abort_transaction(CALL_S)
