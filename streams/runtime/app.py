@@ -20,9 +20,10 @@ from pathlib import Path
 from typing import Any, Self, cast
 
 import faust
+from confluent_kafka import KafkaException
 from faust.app.base import BootStrategy
 
-from connectors.errors import Refused
+from connectors.errors import Refused, Unavailable
 from connectors.kafka.provision import DesiredTopic, desired
 from schemas.record import Record
 from schemas.topics import TOPICS, Topic
@@ -37,9 +38,10 @@ from streams.runtime.health import Health
 from streams.runtime.intake import RecordCodec
 from streams.runtime.kafka_room import KafkaRoom
 from streams.runtime.metrics import Exporter, Sample, build
+from streams.runtime.offsets import TopicGone
 from streams.runtime.progress import Progress
 from streams.runtime.provisioning import changelog, provision
-from streams.runtime.reader import Reader, Start
+from streams.runtime.reader import Reader, ReadStandsStill, Start
 from streams.runtime.recovery import Recovery
 from streams.runtime.room import Room
 from streams.runtime.slots import SlotTaken
@@ -255,9 +257,10 @@ class RoomApp(faust.App):
         self.flow_control.resume()
         loop = asyncio.get_running_loop()
         if self._provision:
-            await loop.run_in_executor(None, self._make_topics)
+            await loop.run_in_executor(None, self._or_end, self._make_topics)
         await asyncio.gather(
-            loop.run_in_executor(None, self._check_slots), loop.run_in_executor(None, self._take_skips)
+            loop.run_in_executor(None, self._or_end, self._check_slots),
+            loop.run_in_executor(None, self._or_end, self._take_skips),
         )
         # Not before the slots are known to be ours: connecting fences whoever holds them. Rooms start one after
         # another; their writers connect at once.
@@ -291,13 +294,21 @@ class RoomApp(faust.App):
         for room in self.rooms:
             yield from of_room(room, wall_time=self._wall_time)
 
-    def _make_topics(self) -> None:
+    def _or_end(self, prepare: Callable[[], None]) -> None:
+        """Prepare the start; a worker that cannot start ends so that its supervisor knows whether to try again."""
         try:
-            provision(self.cluster, self.wanted_topics())
-        except Refused as error:
+            prepare()
+        except (Refused, SlotTaken, TopicGone) as error:
             if self.in_worker:
                 fail_stop(str(error), code=REFUSED)
             raise
+        except (Unavailable, KafkaException, ReadStandsStill, TimeoutError) as error:
+            if self.in_worker:
+                fail_stop(f"Kafka does not answer as it must for a start: {error}")
+            raise
+
+    def _make_topics(self) -> None:
+        provision(self.cluster, self.wanted_topics())
 
     def _take_skips(self) -> None:
         given = self.skips.given()
@@ -313,10 +324,5 @@ class RoomApp(faust.App):
             if door.instance is not None:
                 slots.check(self.cluster, door.group, door.instance, door.slot)
 
-        try:
-            with ThreadPoolExecutor(max(1, len(doors))) as pool:
-                list(pool.map(check, doors))
-        except SlotTaken as error:
-            if self.in_worker:
-                fail_stop(str(error), code=REFUSED)
-            raise
+        with ThreadPoolExecutor(max(1, len(doors))) as pool:
+            list(pool.map(check, doors))

@@ -111,24 +111,27 @@ class Harness:
     def start(self, *slots: str) -> None:
         """Start workers in these slots."""
         for slot in slots:
-            log = self.folder / f"{self.environment}-{slot}.log"
-            environ = os.environ | {
-                "SUMS_ENVIRONMENT": self.environment,
-                "SUMS_BOOTSTRAP": self.bootstrap_servers,
-                "SUMS_SLOT": slot,
-                "SUMS_FOLDER": str(self.folder / slot),
-                "SUMS_FIXED": "1" if self.fixed else "0",
-                "SUMS_PROTOCOL": self.protocol,
-                "SUMS_REPLICATION": str(self.replication),
-                "SUMS_SESSION_MS": str(round(self.session_s * 1000)),
-                "SUMS_HOLE": str(self.hole(slot)),
-            }
-            with log.open("ab") as out:
-                process = subprocess.Popen(
-                    [sys.executable, "-m", "tests.faults.sums_worker", "worker", "--without-web"],
-                    cwd=ROOT, env=environ, stdout=out, stderr=out,
-                )  # fmt: skip
-            self.workers[slot] = Worker(slot, process, log)
+            self.workers[slot] = self.spawned(slot, self.folder / f"{self.environment}-{slot}.log")
+
+    def spawned(self, slot: str, log: Path) -> Worker:
+        """A new process in this slot, for the caller to look after."""
+        environ = os.environ | {
+            "SUMS_ENVIRONMENT": self.environment,
+            "SUMS_BOOTSTRAP": self.bootstrap_servers,
+            "SUMS_SLOT": slot,
+            "SUMS_FOLDER": str(self.folder / log.stem),
+            "SUMS_FIXED": "1" if self.fixed else "0",
+            "SUMS_PROTOCOL": self.protocol,
+            "SUMS_REPLICATION": str(self.replication),
+            "SUMS_SESSION_MS": str(round(self.session_s * 1000)),
+            "SUMS_HOLE": str(self.hole(slot)),
+        }
+        with log.open("ab") as out:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "tests.faults.sums_worker", "worker", "--without-web"],
+                cwd=ROOT, env=environ, stdout=out, stderr=out,
+            )  # fmt: skip
+        return Worker(slot, process, log)
 
     def hole(self, slot: str) -> Path:
         """Where a worker looks whether to stop itself inside a write."""
