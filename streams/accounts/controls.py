@@ -7,12 +7,14 @@ from msgspec.structs import replace
 from schemas.control import AccountOpened, CashMovement, KillSwitch, KillVerb, Scope, StrategyControl, TradingState
 from schemas.dead_letter import UnreadableRecord
 from schemas.execution import BrokerCash, BrokerPositions
+from schemas.order import OrderStatus
 from schemas.record import Record
 from schemas.risk import DiscrepancyKind, DiscrepancyResolved, LimitChange, RiskEventKind
 from schemas.scalars import DAY_US, rounded
 from streams.accounts.account import Profile
-from streams.accounts.discrepancies import case_id, close_case, open_case
+from streams.accounts.discrepancies import case_id, close_case, disputed, open_case
 from streams.accounts.emergency import cancel_all, close_positions
+from streams.accounts.orders.fold import fold_not_sent
 from streams.accounts.positions.contract import ZERO
 from streams.accounts.positions.ledger import Net
 from streams.accounts.risk.limits import applied, objection
@@ -263,7 +265,20 @@ def resolve(turn: Turn, resolved: DiscrepancyResolved) -> None:
         turn.move_cash(case.currency, Decimal(case.theirs) - turn.account.totals.cash.get(case.currency, ZERO))
         turn.measure()
         say_snapshot(turn)
+    elif resolved.adopt_theirs and case.kind is DiscrepancyKind.ORDER:
+        _adopt_absence(turn, resolved)
     close_case(turn, resolved.discrepancy_id, resolved.author, resolved.reason)
+
+
+def _adopt_absence(turn: Turn, resolved: DiscrepancyResolved) -> None:
+    """A person vouches that the broker never had an order whose fate is unknown: what it held is released."""
+    for order in disputed(turn):
+        if order.shown is OrderStatus.UNKNOWN and resolved.discrepancy_id == case_id(
+            turn, DiscrepancyKind.ORDER, order.client_order_id
+        ):
+            step = fold_not_sent(order, order.client_order_id, turn.at_us)
+            turn.put_order(step.order)
+            turn.say_order(step.order, step.trigger, order.status, "", f"{resolved.author}: {resolved.reason}")
 
 
 def _adopt_position(turn: Turn, instrument_id: str, quantity: Decimal) -> None:

@@ -5,7 +5,11 @@ from msgspec.structs import replace
 from schemas.ids import short_id
 from schemas.risk import Discrepancy, DiscrepancyKind
 from streams.accounts.account import Case
+from streams.accounts.orders.order import Order
 from streams.accounts.turn import Turn
+
+ABOUT_ORDERS = (DiscrepancyKind.ORDER, DiscrepancyKind.FILL)
+"""Kinds whose subject is an order, and which the broker's answer about that order may settle."""
 
 
 def case_id(turn: Turn, kind: DiscrepancyKind, subject: str) -> str:
@@ -27,6 +31,16 @@ def open_case(
     case = Case(kind=kind, instrument_id=instrument_id, currency=currency, ours=ours, theirs=theirs, since_us=since_us)
     turn.change(condition=replace(condition, cases={**condition.cases, name: case}))
     _say(turn, name, case, True, "", reason)
+
+
+def disputed(turn: Turn) -> list[Order]:
+    """Remembered orders with an open discrepancy that the broker's answer may settle, in the order of their ids."""
+    account = turn.account
+    cases = account.condition.cases
+    if not any(case.kind in ABOUT_ORDERS for case in cases.values()):
+        return []
+    known = {**account.ended, **account.orders}
+    return [known[name] for name in sorted(known) if any(case_id(turn, kind, name) in cases for kind in ABOUT_ORDERS)]
 
 
 def close_case(turn: Turn, name: str, author: str, reason: str) -> None:

@@ -18,14 +18,50 @@ PATIENCE_US = 30 * SECOND_US
 """How long an order or request may wait for the broker's first word before it is asked."""
 
 
+ASKED_LATELY = 3
+"""So many of an order's newest questions are recognised when one could not be asked."""
+
+
+STALE_US = 60 * SECOND_US
+"""How long a working order may stay without a word before the broker is asked, where time is that of the wall."""
+
+
+def again_us(order: Order) -> int:
+    """How long to wait for the next question about an order; short where one more answer proves something."""
+    return QUERY_FIRST_US if order.absent else min(QUERY_LAST_US, QUERY_FIRST_US << min(order.queries, 6))
+
+
+def is_stale(order: Order, now_us: int) -> bool:
+    """Whether a working order has been silent for so long that its stream may be."""
+    return (
+        order.resting not in UNANSWERED
+        and not order.requests
+        and now_us - max(order.updated_us, order.queried_us) >= STALE_US
+    )
+
+
 def is_due(order: Order, now_us: int) -> bool:
     """Whether an unknown outcome, or a first word that is late, is worth another question."""
-    wait = min(QUERY_LAST_US, QUERY_FIRST_US << min(order.queries, 6))
+    wait = again_us(order)
     if order.shown is OrderStatus.UNKNOWN:
         return now_us - max(order.queried_us, order.updated_us if not order.queries else 0) >= wait
     late = order.shown is OrderStatus.PENDING_NEW and now_us - order.created_us >= PATIENCE_US
     late = late or any(now_us - request.sent_us >= PATIENCE_US for request in order.requests)
     return late and now_us - order.queried_us >= wait
+
+
+def is_question(turn: Turn, request_id: str) -> bool:
+    """Whether this is the id of one of our questions about an order that is remembered."""
+    account = turn.account
+    return any(
+        request_id == _request_id(turn, order.client_order_id, number)
+        for order in (*account.orders.values(), *account.ended.values())
+        for number in range(order.queries, max(0, order.queries - ASKED_LATELY), -1)
+    )
+
+
+def _request_id(turn: Turn, client_order_id: str, number: int) -> str:
+    return order_id(turn.account.profile.account_id, client_order_id, f"query:{number}")
 
 
 def query(turn: Turn, order: Order) -> None:
@@ -36,7 +72,7 @@ def query(turn: Turn, order: Order) -> None:
     turn.say(
         QueryOrder(
             event_time_us=turn.at_us,
-            request_id=order_id(profile.account_id, order.client_order_id, f"query:{asked.queries}"),
+            request_id=_request_id(turn, order.client_order_id, asked.queries),
             client_order_id=order.ids[-1] if order.ids else order.client_order_id,
             broker_order_id=order.broker_order_id,
             account_id=profile.account_id,

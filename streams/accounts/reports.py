@@ -9,7 +9,7 @@ from schemas.order import ExecType, OrderStatus, OrderType, Side, TimeInForce
 from schemas.reference import ContractKind, Instrument
 from schemas.risk import DiscrepancyKind, RiskEventKind
 from schemas.scalars import rounded
-from streams.accounts.discrepancies import case_id, close_case, open_case
+from streams.accounts.discrepancies import ABOUT_ORDERS, case_id, close_case, open_case
 from streams.accounts.emergency import close_positions
 from streams.accounts.losses import note_closed, watch_losses
 from streams.accounts.orders.fold import Change, Finding, find_order, fold_not_sent, fold_report
@@ -17,7 +17,7 @@ from streams.accounts.orders.order import EXTERNAL, Execution, Order
 from streams.accounts.orders.states import Trigger
 from streams.accounts.positions.contract import ONE, pays_difference, value
 from streams.accounts.positions.ledger import FLAT, Folded, Net, fold_fill, undo_fill
-from streams.accounts.queries import query_contradiction
+from streams.accounts.queries import is_question, query_contradiction
 from streams.accounts.risk.latches import note_execution, note_outcome
 from streams.accounts.snapshot import say_snapshot
 from streams.accounts.stops import arm, on_order_ended
@@ -36,6 +36,7 @@ KIND_OF = {
     Finding.OVERFILL: DiscrepancyKind.OVERFILL,
     Finding.FILLS_MISSING: DiscrepancyKind.FILL,
     Finding.FILLS_UNKNOWN_THERE: DiscrepancyKind.FILL,
+    Finding.UNPROVEN: DiscrepancyKind.ORDER,
 }
 
 
@@ -58,9 +59,10 @@ def report(turn: Turn, said: ExecutionReport) -> None:
         _found(turn, step.order, finding, said)
     if Finding.CONTRADICTION in step.findings:
         query_contradiction(turn, step.order)
-    elif said.exec_type is ExecType.ORDER_STATUS and not step.findings:
-        name = case_id(turn, DiscrepancyKind.ORDER, step.order.client_order_id)
-        close_case(turn, name, "rule", "the broker answered, and both sides agree")
+    elif said.exec_type is ExecType.ORDER_STATUS and not step.findings and step.trigger is not Trigger.NOT_FOUND:
+        for kind in ABOUT_ORDERS:
+            name = case_id(turn, kind, step.order.client_order_id)
+            close_case(turn, name, "rule", "the broker answered, and both sides agree")
     if step.order is not order:
         note_outcome(turn, step.order, step.trigger)
         _settled(turn, step.order)
@@ -80,7 +82,9 @@ def not_sent(turn: Turn, said: NotSent) -> None:
         account.ended, said.client_order_id, "", ""
     )
     if order is None:
-        turn.say_risk(RiskEventKind.INPUT_REFUSED, "NOT_SENT_UNKNOWN_ORDER", value=said.client_order_id)
+        # A question that could not be asked says nothing of the order; it is asked again when the next one is due.
+        if not is_question(turn, said.client_order_id):
+            turn.say_risk(RiskEventKind.INPUT_REFUSED, "NOT_SENT_UNKNOWN_ORDER", value=said.client_order_id)
         return
     step = fold_not_sent(order, said.client_order_id, turn.at_us)
     if step.order is not order:

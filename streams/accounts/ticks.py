@@ -11,9 +11,10 @@ from schemas.risk import RiskEventKind
 from schemas.scalars import DAY_US, SECOND_US
 from streams.accounts import stops
 from streams.accounts.controls import apply_limits
+from streams.accounts.discrepancies import disputed
 from streams.accounts.emergency import close_positions
 from streams.accounts.losses import watch_losses
-from streams.accounts.queries import UNANSWERED, is_due, query
+from streams.accounts.queries import UNANSWERED, again_us, is_due, is_stale, query
 from streams.accounts.risk.portfolio import History, with_close
 from streams.accounts.shared import WINDOW_US
 from streams.accounts.snapshot import say_account, say_snapshot
@@ -151,12 +152,19 @@ def _sweep(turn: Turn) -> None:
 
 
 def _ask(turn: Turn) -> None:
-    """Query orders whose outcome is unknown, and those whose first word is late; forget orders ended long ago."""
+    """Query orders whose outcome is unknown, whose first word is late, or that are disputed; forget the long ended."""
     account, now_us = turn.account, turn.now_us
     waiting = [order for order in account.orders.values() if order.resting in UNANSWERED or order.requests]
+    if account.profile.mode is not Mode.REPLAY:
+        # Streams fall silent; a replay's venue never does.
+        waiting = list(account.orders.values())
     for order in sorted(waiting, key=lambda one: one.client_order_id):
-        if is_due(order, now_us):
+        if is_due(order, now_us) or is_stale(order, now_us):
             query(turn, order)
+    for order in disputed(turn):
+        if now_us - order.queried_us >= again_us(order):
+            query(turn, order)
+    account = turn.account
     old = [name for name, order in account.ended.items() if now_us - order.updated_us > ENDED_KEPT_US]
     if old:
         ended = {name: order for name, order in account.ended.items() if name not in old}

@@ -201,7 +201,8 @@ class Execution:
         answer = await line.call(command)
         if answer is None:
             assert isinstance(command, QueryOrder), "only a query may be answered by nothing"
-            return not_found(command, self._standing)
+            remembers = line.capabilities.client_id_unique is ClientIdUnique.ALWAYS
+            return not_found(command, self._standing, remembers=remembers)
         return named_by_content(answer)
 
 

@@ -30,6 +30,9 @@ TICK_AGE_US_MAX = 3 * SECOND_US
 NOT_FOUND = "NOT_FOUND"
 """Code of a query's answer about an order that the broker does not know."""
 
+NOT_FOUND_OPEN = "NOT_FOUND_OPEN"
+"""The same of a broker that may have forgotten it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Standing:
@@ -127,10 +130,14 @@ def undecided(command: Command, why: str, standing: Standing) -> ExecutionReport
     return _report(command, standing, ExecType.UNKNOWN, code="UNKNOWN", text=why)
 
 
-def not_found(command: QueryOrder, standing: Standing) -> ExecutionReport:
-    """The broker answered and knows no such order. Once is no proof: the request may still be under way."""
+def not_found(command: QueryOrder, standing: Standing, *, remembers: bool = True) -> ExecutionReport:
+    """The broker answered and knows no such order. Once is no proof: the request may still be under way.
+
+    remembers: whether it would know the order for ever, had it ever had it.
+    """
     text = f"{command.venue} knows no order {command.client_order_id}"
-    return _report(command, standing, ExecType.ORDER_STATUS, code=NOT_FOUND, text=text)
+    code = NOT_FOUND if remembers else NOT_FOUND_OPEN
+    return _report(command, standing, ExecType.ORDER_STATUS, code=code, text=text)
 
 
 def named_by_content(answer: ExecutionReport) -> ExecutionReport:

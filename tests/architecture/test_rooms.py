@@ -18,7 +18,10 @@ IMPURE = {
 }  # fmt: skip
 """Standard library that reaches a clock, chance or the world."""
 
-DOORS = {"streams.execution.door", "streams.execution.calls", "streams.execution.handler", "streams.execution.local"}
+DOORS = {
+    f"streams.execution.{module}"
+    for module in ("calls", "duty", "handler", "knowledge", "local", "reconciliation")
+}  # fmt: skip
 """Modules of rooms that are effects by nature and may reach the world."""
 
 LIBRARIES = {

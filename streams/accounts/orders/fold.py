@@ -12,10 +12,24 @@ from msgspec.structs import replace
 
 from schemas.execution import ExecutionReport
 from schemas.order import ExecType, OrderStatus, ReplaceOrder
+from schemas.scalars import SECOND_US
 from streams.accounts.orders.order import PENDING_STATUS, Execution, Order, Request, RequestKind
 from streams.accounts.orders.states import DEAD, OF_EXEC_TYPE, OF_STATUS, TABLE, Trigger
 
 ZERO = Decimal(0)
+
+SETTLE_US = 20 * SECOND_US
+"""A request that was under way when it was last heard of has arrived by then or never will: the session of a worker
+that lost it, the longest call, and a margin."""
+
+ABSENT_ENOUGH = 2
+"""So many answers of a broker make it a proof that it has no such order."""
+
+NOT_FOUND = "NOT_FOUND"
+"""Code of the answer of a broker that would know the order for ever, had it ever had it."""
+
+NOT_FOUND_OPEN = "NOT_FOUND_OPEN"
+"""Code of the answer of a broker that forgets orders: no proof of anything."""
 
 FILL_TRIGGERS = frozenset({Trigger.TRADE, Trigger.TRADE_CANCEL, Trigger.TRADE_CORRECT})
 
@@ -31,6 +45,7 @@ class Finding(StrEnum):
     MALFORMED = "MALFORMED"
     FILLS_MISSING = "FILLS_MISSING"
     FILLS_UNKNOWN_THERE = "FILLS_UNKNOWN_THERE"
+    UNPROVEN = "UNPROVEN"
 
 
 class Change(NamedTuple):
@@ -52,6 +67,8 @@ class Step(NamedTuple):
 
 def fold_report(order: Order, report: ExecutionReport) -> Step:
     """Fold one execution report (or cancel reject) into the order that it is about."""
+    if report.exec_type is ExecType.ORDER_STATUS and report.code in (NOT_FOUND, NOT_FOUND_OPEN):
+        return fold_not_found(order, report)
     queried = report.exec_type is ExecType.ORDER_STATUS
     trigger = OF_STATUS[report.order_status] if queried else OF_EXEC_TYPE[report.exec_type]
     if report.exec_id in order.reports:
@@ -69,6 +86,7 @@ def fold_report(order: Order, report: ExecutionReport) -> Step:
         resting=_resting(order, trigger),
         requests=requests,
         answered=_answered(order, requests),
+        absent=0,
         broker_order_id=report.broker_order_id or order.broker_order_id,
         quantity=order.quantity or report.order_quantity,
         updated_us=max(order.updated_us, report.event_time_us),
@@ -118,6 +136,34 @@ def fold_not_sent(order: Order, client_order_id: str, now_us: int) -> Step:
         return Step(order, Trigger.REQUEST_NOT_SENT)
     after = replace(order, requests=left, answered=_answered(order, left), updated_us=now_us)
     return Step(after, Trigger.REQUEST_NOT_SENT)
+
+
+def fold_not_found(order: Order, report: ExecutionReport) -> Step:
+    """Fold that the broker was asked and knows no such order. Once is no proof: a request may be under way still.
+
+    It counts from `SETTLE_US` after the last word about the order; counted twice, the order never came to be. Of one
+    that the broker had before, it is a contradiction. A broker that forgets orders proves nothing: a person decides.
+    """
+    if report.exec_id in order.reports or order.ended:
+        return Step(order, Trigger.NOT_FOUND)
+    cell = TABLE[order.shown][Trigger.NOT_FOUND]
+    if cell.contradicts:
+        return Step(order, Trigger.NOT_FOUND, (), (Finding.CONTRADICTION,))
+    if report.event_time_us - order.updated_us < SETTLE_US:
+        return Step(order, Trigger.NOT_FOUND)
+    if report.code != NOT_FOUND:
+        return Step(order, Trigger.NOT_FOUND, (), (Finding.UNPROVEN,))
+    asked = replace(order, absent=order.absent + 1, reports={**order.reports, report.exec_id: ""})
+    if asked.absent < ABSENT_ENOUGH or cell.resting is None:
+        return Step(asked, Trigger.NOT_FOUND)
+    gone = replace(
+        asked,
+        resting=cell.resting,
+        requests=(),
+        answered=_answered(asked, ()),
+        updated_us=max(order.updated_us, report.event_time_us),
+    )
+    return Step(gone, Trigger.NOT_FOUND)
 
 
 def find_order(orders: Mapping[str, Order], client_order_id: str, original: str, broker_order_id: str) -> Order | None:
@@ -213,6 +259,9 @@ def _requests(order: Order, report: ExecutionReport, trigger: Trigger, keep: boo
         return _acknowledged(order, report, trigger)
     if keep or not order.requests:
         return order.requests
+    if report.exec_type is ExecType.ORDER_STATUS and trigger is Trigger.NEW:
+        # Asked long after it, the broker tells of the order as if the request had never come: then it never will.
+        return tuple(request for request in order.requests if order.queried_us - request.sent_us < SETTLE_US)
     if trigger in (Trigger.CANCEL_REJECTED, Trigger.REPLACE_REJECTED):
         return tuple(request for request in order.requests if request.request_id != report.client_order_id)
     answered = [request for request in order.requests if TABLE[PENDING_STATUS[request.kind]][trigger].answers]

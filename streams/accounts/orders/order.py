@@ -86,6 +86,7 @@ class Order(Part, frozen=True):
     carried: units filled before a restatement of the whole order, as by a split
     protect_stop, protect_target: prices that guard what it opens
     unit_reserve: cash or margin held for each open unit, in `reserve_currency`
+    absent: how often the broker said, when that counts, that it knows no such order
     """
 
     client_order_id: str
@@ -127,6 +128,7 @@ class Order(Part, frozen=True):
     protect_target: Decimal | None = None
     unit_reserve: Decimal = ZERO
     reserve_currency: str = ""
+    absent: int = 0
 
     @property
     def shown(self) -> OrderStatus:

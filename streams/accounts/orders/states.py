@@ -35,6 +35,7 @@ class Trigger(StrEnum):
     RESTATED = "RESTATED"
     UNKNOWN = "UNKNOWN"
     NOT_SENT = "NOT_SENT"
+    NOT_FOUND = "NOT_FOUND"
     REQUEST_NOT_SENT = "REQUEST_NOT_SENT"
     CANCEL_SENT = "CANCEL_SENT"
     REPLACE_SENT = "REPLACE_SENT"
@@ -96,6 +97,7 @@ CALCULATED        calc  calc  calc  calc  .     .     .     calc  calc  calc  . 
 RESTATED          new   .     .     .     !     !     !     new   .     new   new   new!   new   .     .     .
 UNKNOWN           unkn  .     .     .     .     .     .     .     .     .     .     !      .     .     .     .
 NOT_SENT          deny  !     !     !     .     .     .     !     !     !     !     .      deny  !     .     .
+NOT_FOUND         deny  !     !     !     .     .     .     !     !     !     !     .      deny  !     .     .
 REQUEST_NOT_SENT  .     .     .     .     .     .     .     .     .     .     .     .      .     .     ans   ans
 CANCEL_SENT       .     .     .     .     .     .     .     .     .     .     .     .      .     .     .     .
 REPLACE_SENT      .     .     .     .     .     .     .     .     .     .     .     .      .     .     .     .
