@@ -99,7 +99,7 @@ class ChainRun(Run):
             self._asked.update(_name(decode(stored.value())) for stored in self._commands.take())
             self._answered.update(_name(decode(stored.value())) for stored in self._inbox.take())
             left = [f"nothing is recorded of {name}" for name in sorted(self._asked - self._answered)]
-        return left
+        return left or self._unread(ORDERS_COMMANDS.full_name(ENVIRONMENT), "execution", ORDERS_COMMANDS.partitions)
 
     def _accounts(self) -> dict[str, Account]:
         """The accounts as their changelog has them."""

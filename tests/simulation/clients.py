@@ -50,7 +50,15 @@ _ERRORS: dict[int, KafkaError] = {}
 class SimConsumer:
     """A consumer, with or without a group."""
 
-    def __init__(self, broker: Broker, group: str = "", instance: str | None = None, *, committed: bool = True):
+    def __init__(
+        self,
+        broker: Broker,
+        group: str = "",
+        instance: str | None = None,
+        on_commit: Callable[[KafkaError | None, list[Any]], None] | None = None,
+        *,
+        committed: bool = True,
+    ):
         self.broker = broker
         self.world = broker.world
         self.process = broker.world.me().process
@@ -60,6 +68,8 @@ class SimConsumer:
         """What the group knows that we hold."""
         self._group_name = group
         self._instance = instance
+        self._on_commit = on_commit
+        self._acknowledged: deque[tuple[KafkaError | None, list[Any]]] = deque()
         self._committed = committed
         self._topic = ""
         self._logs: dict[tuple[str, int], Log] = {}
@@ -172,6 +182,8 @@ class SimConsumer:
 
     def _serve(self) -> bool:
         """Tell the application what changed, in its own thread."""
+        while self._acknowledged and self._on_commit is not None:
+            self._on_commit(*self._acknowledged.popleft())
         if not self._told:
             return False
         while self._told:
@@ -241,9 +253,17 @@ class SimConsumer:
                 group.committed[place.partition] = place.offset
                 group.notes[place.partition] = place.metadata or ""
 
+        def tried() -> None:
+            refusal: KafkaError | None = None
+            try:
+                act()
+            except KafkaException as error:
+                refusal = error.args[0]
+            self.world.at(self.world.latency(), lambda: self._acknowledged.append((refusal, offsets)), self.process)
+
         if asynchronous:
             self.world.hit("commit_offsets:sent", self.process)
-            self.world.at(self.world.latency(), partial(_unheard, act))
+            self.world.at(self.world.latency(), tried)
         else:
             self.world.call("commit_offsets", act)
 
@@ -307,14 +327,6 @@ class SimConsumer:
         if self._sleeper is not None:
             self.world.wake(self._sleeper, self.world.chance() * self.world.latency_s)
             self._sleeper = None
-
-
-def _unheard(act: Callable[[], None]) -> None:
-    """Do what nobody waits for."""
-    try:
-        act()
-    except KafkaException:
-        return
 
 
 class SimPlainProducer:

@@ -3,11 +3,12 @@
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from types import SimpleNamespace
 from typing import Any
 
 from confluent_kafka import KafkaException
 
-from streams.runtime import door, recovery
+from streams.runtime import door, recovery, source
 from streams.runtime.carrier import Carrier
 from streams.runtime.effect import BUSY, CLEAN, KafkaEffect, Ledger
 from streams.runtime.partition import Partition
@@ -181,6 +182,12 @@ def _without_index(_before: Any) -> Any:
     return begin
 
 
+def _without_what_is_said(before: Any) -> Any:
+    return lambda who, event_id, ordinal, said, _value, *partition: before(
+        who, event_id, ordinal, said, b"", *partition
+    )
+
+
 def _asks_nobody(before: Any) -> Any:
     """Whether a command was read before is not told."""
 
@@ -188,6 +195,16 @@ def _asks_nobody(before: Any) -> Any:
         return replace(before(door_of_effect, *arguments), redelivered=False)
 
     return context
+
+
+def _believes_at_once(before: Any) -> Any:
+    """An asynchronous commit is taken for done, whatever the broker says."""
+
+    def on_commit(effect: Any, _error: Any, places: Any) -> None:
+        done = [SimpleNamespace(partition=place.partition, offset=place.offset, error=None) for place in places]
+        before(effect, None, done)
+
+    return on_commit
 
 
 def _released_when_begun(before: Any) -> Any:
@@ -246,10 +263,6 @@ MUTATIONS: tuple[Mutation, ...] = (
             (Carrier, "is_ours"): lambda _: lambda *_: True,
         },
     ),
-    Mutation(
-        "each partition gives the same ids for a broadcast",
-        replaced={(door, "output_id"): lambda before: lambda *caused_and_said: before(*caused_and_said[:5])},
-    ),
 )
 """Every rule of the contract that a mutation can break and the rest of the runtime does not make good."""
 
@@ -258,6 +271,8 @@ EFFECT_MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "a command is released before its outcome lies in the log", replaced={(Ledger, "begin"): _released_when_begun}
     ),
+    Mutation("offsets that were refused count as committed", replaced={(KafkaEffect, "_on_commit"): _believes_at_once}),
+    Mutation("outcomes are named by their command alone", replaced={(source, "output_id"): _without_what_is_said}),
     Mutation(
         "whoever gives a partition on forgets what the owner before may have begun",
         replaced={(Ledger, "note"): _doubt_ends_with_its_owner},

@@ -259,12 +259,19 @@ class Run:
         """What is still to be done."""
         left = [f"{name} has an open transaction" for name in self.broker.open_transactions()]
         for room in self.rooms:
-            source = room.reads.full_name(ENVIRONMENT)
-            group = self.broker.group(f"{ENVIRONMENT}.{room.name}", source)
-            for partition in range(room.reads.partitions):
-                committed = group.committed.get(partition, 0)
-                if any(s.offset() >= committed for s in self.broker.logs[source, partition].entries if s.committed):
-                    left.append(f"{source}/{partition} is folded up to {committed}")
+            left += self._unread(room.reads.full_name(ENVIRONMENT), room.name, room.reads.partitions)
+        return left
+
+    def _unread(self, source: str, role: str, partitions: int) -> list[str]:
+        """Where a role has committed less than there is."""
+        committed = self.broker.group(f"{ENVIRONMENT}.{role}", source).committed
+        left = []
+        for partition in range(partitions):
+            upto = committed.get(partition, 0)
+            if any(
+                stored.offset() >= upto and stored.committed for stored in self.broker.logs[source, partition].entries
+            ):
+                left.append(f"{role} has read {source}/{partition} up to {upto}")
         return left
 
     def _judge(self, report: Report) -> None:

@@ -238,8 +238,9 @@ def simulated(site: Site) -> Iterator[None]:
         "fail_stop": site.fail_stop,
         "ThreadPoolExecutor": lambda _count, name: Hands(world, name),
         "administrator": lambda _: SimAdmin(broker),
-        "room_consumer": lambda _, group, instance, *_settings: SimConsumer(broker, group, instance),
-        "effect_consumer": lambda _, group, instance, *_settings: SimConsumer(broker, group, instance),
+        "room_consumer": lambda _cluster, group, instance, _on_error, _process, on_commit: SimConsumer(
+            broker, group, instance, on_commit
+        ),
         "recovery_reader": lambda _: SimConsumer(broker, committed=broker.laws.recovers_committed),
         "room_producer": lambda _, name, *_settings: SimProducer(broker, name, CALL_S, site.mishap),
         "plain_producer": lambda *_settings: SimPlainProducer(broker),
