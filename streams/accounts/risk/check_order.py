@@ -286,4 +286,8 @@ def self_match(view: View) -> Reading:
             met = order
     if met is None:
         return PASSED
-    return denied("SELF_MATCH", text(mine), text(met.limit_price), f"order={met.client_order_id}")
+    theirs = met.limit_price
+    return denied(
+        "SELF_MATCH", "market" if mine is None else mine, "market" if theirs is None else theirs,
+        f"order={met.client_order_id}",
+    )  # fmt: skip

@@ -147,6 +147,8 @@ class View:
         kind, multiplier = instrument.contract, instrument.multiplier
         if self.rate is None or self.mark is None or self.price is None or self.worst_price is None:
             return
+        if not multiplier.is_finite():
+            return
         if kind.value == "INVERSE" and min(self.mark.last, self.price, self.worst_price) <= 0:
             return
         self.unit_mark = abs(value(kind, self.mark.last, ONE, multiplier)) * self.rate

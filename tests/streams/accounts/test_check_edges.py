@@ -1,0 +1,160 @@
+"""Where checks, latches and sizes turn: what a wrong sign, a wrong unit or a forgotten order would change."""
+
+from decimal import Decimal as D
+
+import pytest
+from msgspec.structs import replace
+
+from schemas.control import KillVerb as Verb
+from schemas.control import MarginRegime, Scope, SizingMethod
+from schemas.order import ExecType, Side
+from schemas.reference import ContractKind, InstrumentClass
+from schemas.risk import CheckOutcome
+from streams.accounts.risk.latches import latch
+from streams.accounts.room import precisely
+from streams.accounts.turn import Turn
+from tests.builders import NOON, SECOND, Number, instrument, kill, mark, wish
+from tests.streams.accounts.desk import answer, deployed, desk, holding, only, setting, working
+from tests.streams.accounts.test_checks import RICH, buy, check, sell
+from tests.streams.accounts.test_sizing import bounds, rich, sized
+
+
+def test_what_a_strategy_works_elsewhere_counts_as_its_exposure() -> None:
+    it = setting(desk(cash=RICH), only("strategy_exposure_max", 10_000, scope=Scope.STRATEGY, scope_id="trend"))
+    it.tell(instrument("BRENT"), mark(50, of="BRENT"), wish("a", direction=0.0005))
+    ordered = it.order.quantity
+    assert 0 < ordered < 200
+    it.tell(deployed(of="BRENT"))
+    fits = 200 - ordered
+    assert check(it, buy(fits, of="BRENT"), "strategy_exposure").outcome is CheckOutcome.PASS
+    assert check(it, buy(fits + 1, of="BRENT"), "strategy_exposure").code == "STRATEGY_EXPOSURE"
+
+
+def test_a_lock_that_ends_later_prolongs_and_one_that_ends_sooner_does_not() -> None:
+    it = desk()
+    turn = Turn(it.account, it.shared, NOON)
+    ends = []
+    for until_us in (NOON + 10, NOON + 5, NOON + 20):
+        latch(turn, "protection.cooldown", "WTI", "1", D(1), "WTI", until_us)
+        ends.append(turn.account.condition.latches["protection.cooldown|WTI"].until_us - NOON)
+    assert ends == [10, 10, 20]
+
+
+@pytest.mark.parametrize(("price", "needs"), [("50", D(0)), ("-50", D(500))])
+def test_selling_what_is_held_needs_cash_only_at_a_negative_price(price: str, needs: D) -> None:
+    it = setting(desk(margin=MarginRegime.CASH, price=None), only("slippage_allowance", 0), mark_age_max=10**6)
+    it.tell(instrument(version=2, instrument_class=InstrumentClass.EQUITY), mark(price))
+    holding(it, 10, price)
+    assert check(it, sell(10), "cash").value == f"{needs:f}"
+
+
+@pytest.mark.parametrize(("price", "needs"), [("50", D(500)), ("-50", D(0))])
+def test_buying_a_short_back_needs_cash_only_at_a_positive_price(price: str, needs: D) -> None:
+    it = setting(desk(margin=MarginRegime.CASH, price=None), only("slippage_allowance", 0), mark_age_max=10**6)
+    it.tell(instrument(version=2, instrument_class=InstrumentClass.EQUITY), mark(price))
+    holding(it, -10, price)
+    assert check(it, buy(10), "cash").value == f"{needs:f}"
+
+
+def test_a_wish_from_the_future_is_of_no_age() -> None:
+    it = setting(desk(), signal_age_max=10)
+    assert check(it, buy(1, made_us=NOON + 1), "signal_fresh").value == "0"
+
+
+@pytest.mark.parametrize("held", [1, 10])
+def test_selling_all_that_is_held_is_reducing_even_of_one_unit(held: int) -> None:
+    it = holding(desk(), held)
+    it.tell(kill(Verb.PAUSE))
+    assert check(it, sell(held), "trading_state").outcome is CheckOutcome.PASS
+    assert check(it, sell(held + 1), "trading_state").code == "TRADING_REDUCING"
+
+
+def test_a_rate_holds_in_the_scope_that_has_it_and_the_account_has_its_own() -> None:
+    it = setting(
+        desk(cash=RICH),
+        only("orders_per_minute_max", 1, scope=Scope.STRATEGY, scope_id="trend"),
+        only("orders_per_minute_max", 2),
+    )
+    assert check(it, buy(1), "order_rate").limit == "1"
+    it.tell(wish("a"))
+    assert check(it, buy(1), "order_rate").limit == "1"
+    assert check(it, buy(1), "order_rate").code == "ORDER_RATE"
+    assert check(it, buy(1, strategy_id="other"), "order_rate").outcome is CheckOutcome.PASS
+    working(it, Side.BUY, 1, 49)
+    assert check(it, buy(1, strategy_id="other"), "order_rate").limit == "2"
+    assert check(it, buy(1, strategy_id="other"), "order_rate").code == "ORDER_RATE"
+
+
+@pytest.mark.parametrize("field", ["multiplier", "tick_size", "lot_size"])
+@pytest.mark.parametrize("value", [D(-1), D(0), D("NaN"), D("Infinity")])
+def test_an_instrument_whose_terms_cannot_be_computed_with_is_invalid(field: str, value: D) -> None:
+    it = desk()
+    it.shared.instruments["WTI"] = replace(instrument(), **{field: value})
+    assert check(it, buy(1), "instrument_known").code == "INSTRUMENT_INVALID"
+
+
+@pytest.mark.parametrize("check_id", ["daily_loss", "loss_velocity"])
+def test_a_loss_of_a_small_account_is_a_loss(check_id: str) -> None:
+    it = setting(desk(cash=1, price="0.01"), daily_loss_max="0.1", loss_velocity_max="0.1", leverage_max=100)
+    holding(it, 50, "0.01")
+    it.tell(mark("0", at_us=NOON + SECOND))
+    assert check(it, buy(1), check_id, NOON + SECOND).code == check_id.upper()
+
+
+def test_a_cancel_between_two_rejects_does_not_begin_the_count_anew() -> None:
+    it = setting(desk(cash=RICH), consecutive_rejects_max=3)
+    it.tell(wish("w0", direction=0.1))
+    it.tell(answer(it.order, ExecType.NEW))
+    acknowledged = it.order
+    for number in (1, 2):
+        it.tell(wish(f"w{number}", direction=0.1 + number / 10))
+        it.tell(answer(it.order, ExecType.REJECTED))
+    it.tell(answer(acknowledged, ExecType.CANCELED))
+    it.tell(wish("w3", direction=0.9))
+    it.tell(answer(it.order, ExecType.REJECTED))
+    assert check(it, buy(1), "consecutive_rejects").code == "CONSECUTIVE_REJECTS_LATCHED"
+
+
+def test_isolated_positions_are_maintained_with_half_of_what_opens_them() -> None:
+    it = setting(desk(cash=10_000, margin=MarginRegime.CRYPTO_ISOLATED), leverage_max=100, isolated_leverage=5)
+    holding(it, 100)
+    assert check(it, buy(1), "margin_maintenance").value == "500"
+
+
+def test_a_price_that_is_not_positive_is_told_with_the_bound() -> None:
+    it = desk()
+    it.tell(instrument(version=2, price_may_be_negative=False))
+    denied = check(it, buy(1, at="-0.01"), "price_valid")
+    assert (denied.code, denied.value, denied.limit) == ("PRICE_NOT_POSITIVE", "-0.01", "0")
+
+
+@pytest.mark.parametrize(("volatility", "refused"), [(999.9, False), (1000.0, True), (1000.5, True)])
+def test_a_volatility_of_a_thousand_is_no_volatility(volatility: float, refused: bool) -> None:
+    code = sized(rich(SizingMethod.VOLATILITY_TARGET), volatility=volatility).code
+    assert (code == "SIZING_NO_VOLATILITY") is refused
+
+
+def test_sector_concentration_without_a_mark_is_unknown() -> None:
+    it = setting(desk(price=None), sector_concentration_max="0.5")
+    denied = check(it, buy(1), "sector_concentration")
+    assert (denied.outcome, denied.code) == (CheckOutcome.HARD, "SECTOR_CONCENTRATION_UNKNOWN")
+
+
+def test_a_size_is_clipped_to_a_part_of_a_unit_where_lots_are_parts() -> None:
+    part = instrument(lot_size=D("0.001"), quantity_decimals=3)
+    assert sized(rich(price=D(3)), bounds(sizing_weight_max="0.001"), of=part).target == D("33.333")
+
+
+@pytest.mark.parametrize(("price", "known"), [("0.5", True), ("0", False)])
+def test_an_inverse_contract_is_valued_at_any_price_above_zero(price: Number, known: bool) -> None:
+    it = desk(cash=RICH, price=None)
+    it.tell(instrument(version=2, contract=ContractKind.INVERSE), mark(price))
+    with precisely():
+        assert (check(it, buy(1), "order_value").code == "") is known
+
+
+def test_an_order_that_meets_another_of_any_price_says_market() -> None:
+    it = desk(cash=RICH)
+    it.tell(wish("a", direction=0.001))
+    denied = check(it, sell(1), "self_match")
+    assert (denied.code, denied.value, denied.limit) == ("SELF_MATCH", "market", "market")
