@@ -5,6 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 SEEDS ?= 2000
+FAULTS ?= 200
 ARGS ?=
 
 .PHONY: help setup run backtest test soak check fix bench simulate docs clean
@@ -33,10 +34,11 @@ backtest: $(READY) ## The same in one process, without servers
 
 test: $(READY) ## Rules, contracts, real servers, kills and whole runs: what must hold before a change lands
 	@$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not slow and not faults" tests
-	@$(BIN)/python -m pytest -q tests/journeys/test_run.py tests/faults/test_why_not_stock_faust.py
+	@$(BIN)/python -m pytest -q tests/journeys/test_run.py tests/faults/test_why_not_stock_faust.py tests/faults/test_sitting.py
 
 soak: $(READY) ## All tests that take long: faults, storms, journeys, boards after a run
 	@$(BIN)/python -m pytest -m "slow or faults" $(ARGS)
+	@$(BIN)/python -m tests.faults --faults $(FAULTS)
 
 check: $(READY) ## What must hold before every commit: style, types, layers, tidiness, unit tests
 	@$(BIN)/ruff check .
