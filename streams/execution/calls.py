@@ -55,6 +55,14 @@ def nobody(_venue: str, _call: str, _outcome: str, _seconds: float) -> None:
     """Nobody counts the calls."""
 
 
+Sending = Callable[[Command], None]
+"""Told of each command as the last thing before the broker is called."""
+
+
+def unseen(_command: Command) -> None:
+    """Nobody looks."""
+
+
 class TooManyWaiting(RuntimeError):
     """So many new orders wait for the venue's rate that another one would only grow old."""
 
@@ -127,9 +135,10 @@ class Lanes:
 class Line:
     """The line to one venue: its broker, behind a pace and a breaker."""
 
-    def __init__(self, broker: Broker, policy: Policy, called: Called = nobody):
+    def __init__(self, broker: Broker, policy: Policy, called: Called = nobody, sending: Sending = unseen):
         self.capabilities = broker.capabilities
         self._called = called
+        self._sending = sending
         self._broker = broker
         self._timeout_s = policy.call_timeout_s
         self.pace = Pace(policy.requests_per_s, policy.waiting_max)
@@ -155,6 +164,7 @@ class Line:
 
     async def _timed(self, command: Command) -> ExecutionReport | None:
         begun, outcome = time.perf_counter(), "ok"
+        self._sending(command)
         try:
             return await self._answered(command)
         except (Unavailable, Refused, Ambiguous) as error:

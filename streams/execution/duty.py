@@ -212,9 +212,7 @@ class Duty:
 
     async def _write(self, records: list[Record]) -> None:
         try:
-            for record in records:
-                self._source.write(record)
-            await self._source.flushed()
+            await self._source.deliver(records)
         except DeliveryFailed as error:
             fail_stop("what a broker told could not be recorded", error)
 

@@ -20,7 +20,7 @@ from schemas.execution import ExecutionReport, NotSent, NotSentReason
 from schemas.ids import short_id
 from schemas.order import CancelOrder, QueryOrder, SubmitOrder
 from schemas.record import Record
-from streams.execution.calls import Called, Lanes, Line, Policy, TooManyWaiting, nobody
+from streams.execution.calls import Called, Lanes, Line, Policy, Sending, TooManyWaiting, nobody, unseen
 from streams.execution.outcomes import (
     Command,
     Standing,
@@ -77,12 +77,13 @@ class Execution:
         policies: Mapping[str, Policy] | None = None,
         now_us: Callable[[], int] = wall_clock_us,
         called: Called = nobody,
+        sending: Sending = unseen,
     ):
         """`policy` bounds the calls to venues that have none of their own in `policies`."""
         self._policy = policy or Policy()
         of_venue = policies or {}
         self._lines = {
-            venue: Line(broker, of_venue.get(venue, self._policy), called) for venue, broker in brokers.items()
+            venue: Line(broker, of_venue.get(venue, self._policy), called, sending) for venue, broker in brokers.items()
         }
         self.reconciled: Callable[[Command], bool] = _always
         """Whether the command's account was compared with its broker; before, no new risk is sent."""
@@ -101,6 +102,16 @@ class Execution:
         known = self._kills.get(kill.scope_key)
         if known is None or kill.version > known.version:
             self._kills[kill.scope_key] = kill
+
+    @property
+    def newest_tick_us(self) -> int | None:
+        """The clock's newest time; None before the first tick."""
+        return self._tick_us
+
+    @property
+    def kills(self) -> Mapping[str, KillSwitch]:
+        """The newest switch of each scope."""
+        return self._kills.copy()
 
     async def on_command(self, command: Command, turn: Turn) -> list[Record]:
         """Carry out one command and return its outcome. Raises NotOwner where it must be left to another worker."""

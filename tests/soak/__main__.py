@@ -37,6 +37,8 @@ def main() -> None:
         )
     say(f"seed {given.seed}, {time.monotonic() - begun:.0f} s, storm {dict(storm.struck)}")
     say(f"discrepancies opened on the way {dict(story.opened)}, triggers {dict(story.triggers)}")
+    for why, count in story.doubts.most_common(20):
+        say(f"  {count} x {why}")
     for line in verdict.lines():
         say(line)
     sys.exit(0 if verdict.right else 1)

@@ -233,7 +233,11 @@ class Floor:
     def place(self, number: int, dice: random.Random) -> str:
         """Ask for one order; the id of the request."""
         request_id = f"soak-{self.seed}-{number}"
-        limit = dice.random() < 0.3
+        symbol = dice.choice(SYMBOLS)
+        # A resting order and one against it of the same account would be denied: some symbols see limits, some sales.
+        limits = symbol in SYMBOLS[:2]
+        limit = limits and dice.random() < 0.5
+        side = Side.SELL if not limits and dice.random() < 0.35 else Side.BUY
         asked = ManualOrder(
             event_time_us=now_us(),
             request_id=request_id,
@@ -242,8 +246,8 @@ class Floor:
             author="soak",
             reason="soak",
             valid_until_us=now_us() + 60 * SECOND_US,
-            instrument_id=dice.choice(SYMBOLS),
-            side=Side.BUY if dice.random() < 0.6 else Side.SELL,
+            instrument_id=symbol,
+            side=side,
             quantity=Decimal(dice.randint(1, 9)),
             order_type=OrderType.LIMIT if limit else OrderType.MARKET,
             limit_price=PRICE if limit else None,

@@ -1,5 +1,6 @@
 """The verdict: the venue's ledger against what our log says of every intent, and our positions against its own."""
 
+import re
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -12,6 +13,8 @@ from schemas.topics import ACCOUNTS_EVENTS
 from streams.runtime.reader import Reader, Start
 from tests.soak.floor import Floor
 from tests.venue.judge import Judge
+
+_NUMBERS = re.compile(r"[0-9][0-9a-f:.TZ-]*|ql-[a-z0-9]+|A[0-9]\b")
 
 UNDECIDED = {OrderStatus.PENDING_NEW, OrderStatus.UNKNOWN}
 NEVER_THERE = {OrderStatus.DENIED, OrderStatus.REJECTED}
@@ -32,6 +35,7 @@ class Story:
         self.cases: dict[str, Discrepancy] = {}
         self.opened: Counter[str] = Counter()
         self.triggers: Counter[str] = Counter()
+        self.doubts: Counter[str] = Counter()
         self.first_us: dict[str, int] = {}
         self.answered_us: dict[str, int] = {}
         self.repeated = 0
@@ -73,6 +77,8 @@ class Story:
                     self.answered_us.setdefault(name, record.event_time_us)
                 self.orders[name] = record
                 self.triggers[record.trigger] += 1
+                if record.trigger in ("UNKNOWN", "NOT_SENT"):
+                    self.doubts[_NUMBERS.sub("#", f"{record.trigger} {record.reason}")[:110]] += 1
             case PositionState():
                 self.positions[record.account_id, record.instrument_id] = record.quantity
             case Fill():
