@@ -38,8 +38,10 @@ class Backtest:
         self.plan = plan
         self.result = Result()
         self.log = LocalLog()
-        watched = {topic.name for topic in WATCHED}
-        self.log.tap(lambda topic, record: self.result.take(topic, record) if topic.name in watched else None)
+        for topic in WATCHED:
+            self.log.topic(topic).tap(self.result.take)
+        self._clocks = [self.log.topic(inbox).write for inbox in INBOXES]
+        self._feed = self.log.topic(MARKET_TICKS).write
         venue = PaperVenue(name=plan.venue, rules=plan.rules)
         actors: list[Actor] = [LocalRoom(room, self.log) for room in all_rooms()]
         actors += [Relay(self.log), Venue(venue, self.log), Execution(LocalExecution({plan.venue: venue}), self.log)]
@@ -67,10 +69,10 @@ class Backtest:
         if step.time_us > self._last_tick_us:
             self._last_tick_us = step.time_us
             tick = ClockTick(event_time_us=step.time_us, clock_id=CLOCK)
-            for inbox in INBOXES:
-                self.log.write(inbox, tick)
+            for write in self._clocks:
+                write(tick)
         for record in step.records:
-            self.log.write(MARKET_TICKS, record)
+            self._feed(record)
 
 
 def inform(venue: PaperVenue, record: Record) -> None:
@@ -91,15 +93,17 @@ class Relay:
 
     def __init__(self, log: LocalLog):
         self._queue = log.queue(MARKET_MARKS)
-        self._log = log
+        self._write = log.topic(ACCOUNTS_INBOX).write
 
     def drain(self) -> int:
         """Relay all marks since the last turn as one batch."""
+        if not self._queue:
+            return 0
         marks = [mark for _, mark in self._queue if isinstance(mark, Mark)]
         self._queue.clear()
         batch = conflated(marks)
         if batch is not None:
-            self._log.write(ACCOUNTS_INBOX, batch)
+            self._write(batch)
         return len(marks)
 
 

@@ -1,12 +1,14 @@
 """What came out of a replay: counts, money, and a hash by which two runs are compared."""
 
 from collections import Counter, defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
 from hashlib import blake2b
 from typing import Any
 
 import msgspec
+from msgspec.structs import astuple
 
 from schemas.execution import Fill
 from schemas.market import Bar, QualityFinding
@@ -53,22 +55,22 @@ _encoder = msgspec.msgpack.Encoder(decimal_format="string", order="deterministic
 
 def _canonical(record: Record) -> bytes:
     """The record as bytes that do not depend on how a Decimal was written: 1.0 and 1.00 are one value."""
-    return _encoder.encode(
-        [
-            type(record).__name__,
-            *(_plain(getattr(record, name)) for name in record.__struct_fields__),
-        ]
-    )
+    return _encoder.encode([type(record).__name__, *map(_plain, astuple(record))])
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, _AS_THEY_ARE):
+        return value
     if isinstance(value, Decimal):
         return format(value.normalize(), "f") if value else "0"
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
     if isinstance(value, msgspec.Struct):
-        return [_plain(getattr(value, name)) for name in value.__struct_fields__]
+        return [_plain(item) for item in astuple(value)]
     return value
+
+
+_AS_THEY_ARE = (str, int, type(None))
 
 
 @dataclass(slots=True)
@@ -91,35 +93,46 @@ class Result:
 
     def take(self, topic: Topic, record: Record) -> None:
         """Fold one record of one of the watched topics."""
-        hashed = HASHED.get(topic.name)
-        if hashed is not None and isinstance(record, hashed):
+        kind = type(record)
+        if kind in HASHED.get(topic.name, ()):
             self._hashes[(str(topic.key_of(record)), topic.name)].update(_canonical(record))
-        match record:
-            case Bar() if topic is MARKET_BARS:
-                self.bars += 1
-                self.last_time_us = max(self.last_time_us, record.event_time_us)
-            case AcceptedSignal():
-                self.accepted += 1
-            case RefusedSignal():
-                self.refused[record.code] += 1
-            case QualityFinding():
-                self.findings[record.code] += 1
-            case SubmitOrder():
-                self.orders += 1
-            case RiskVerdict() if not record.approved:
-                self.denied[record.code] += 1
-            case OrderEvent() if record.status == OrderStatus.REJECTED and record.previous_status != record.status:
-                self.rejected += 1
-            case Fill() if topic is FILLS:
-                self.fills += 1
-            case PnlSnapshot():
-                self._take_pnl(record)
-            case PerformanceSnapshot():
-                self.performance[record.account_id] = record
-            case _:
-                pass
+        take = _TAKES.get(kind)
+        if take is not None:
+            take(self, topic, record)
 
-    def _take_pnl(self, snapshot: PnlSnapshot) -> None:
+    def _take_bar(self, topic: Topic, bar: Bar) -> None:
+        if topic is MARKET_BARS:
+            self.bars += 1
+            self.last_time_us = max(self.last_time_us, bar.event_time_us)
+
+    def _take_accepted(self, topic: Topic, signal: AcceptedSignal) -> None:
+        self.accepted += 1
+
+    def _take_refused(self, topic: Topic, signal: RefusedSignal) -> None:
+        self.refused[signal.code] += 1
+
+    def _take_finding(self, topic: Topic, finding: QualityFinding) -> None:
+        self.findings[finding.code] += 1
+
+    def _take_submitted(self, topic: Topic, order: SubmitOrder) -> None:
+        self.orders += 1
+
+    def _take_verdict(self, topic: Topic, verdict: RiskVerdict) -> None:
+        if not verdict.approved:
+            self.denied[verdict.code] += 1
+
+    def _take_order(self, topic: Topic, event: OrderEvent) -> None:
+        if event.status == OrderStatus.REJECTED and event.previous_status != event.status:
+            self.rejected += 1
+
+    def _take_fill(self, topic: Topic, fill: Fill) -> None:
+        if topic is FILLS:
+            self.fills += 1
+
+    def _take_performance(self, topic: Topic, performance: PerformanceSnapshot) -> None:
+        self.performance[performance.account_id] = performance
+
+    def _take_pnl(self, topic: Topic, snapshot: PnlSnapshot) -> None:
         self.members[(snapshot.account_id, snapshot.dimension, snapshot.member)] = snapshot
         if snapshot.dimension is PnlDimension.ACCOUNT:
             self.accounts[snapshot.account_id] = snapshot
@@ -178,6 +191,20 @@ class Result:
             "sharpe": {a: p.sharpe for a, p in sorted(self.performance.items())},
             "result_hash": self.result_hash,
         }
+
+
+_TAKES: dict[type[Record], Callable[[Result, Topic, Any], None]] = {
+    Bar: Result._take_bar,
+    AcceptedSignal: Result._take_accepted,
+    RefusedSignal: Result._take_refused,
+    QualityFinding: Result._take_finding,
+    SubmitOrder: Result._take_submitted,
+    RiskVerdict: Result._take_verdict,
+    OrderEvent: Result._take_order,
+    Fill: Result._take_fill,
+    PnlSnapshot: Result._take_pnl,
+    PerformanceSnapshot: Result._take_performance,
+}
 
 
 def _text(amount: Decimal) -> str:

@@ -4,8 +4,9 @@ For backtests, tests and what-if. It is not Kafka pretending: records stay objec
 takes what was written since its last turn. Who takes turns when is `streams.runtime.schedule`'s business.
 """
 
-from collections import defaultdict, deque
+from collections import deque
 from collections.abc import Callable
+from operator import attrgetter
 from typing import Any
 
 from schemas.record import Record
@@ -17,33 +18,81 @@ Tap = Callable[[Topic, Record], None]
 Entry = tuple[str | None, Record]
 
 
-class LocalLog:
-    """Topics in memory. Every reader has a queue of its own; taps see each record once, as it is written."""
+class LocalTopic:
+    """One topic in memory. Every reader has a queue of its own; taps see each record once, as it is written."""
 
-    def __init__(self) -> None:
-        self._queues: dict[str, list[deque[Entry]]] = defaultdict(list)
+    __slots__ = ("_broadcast", "_key_of", "_queues", "_taps", "_topic")
+
+    def __init__(self, topic: Topic):
+        self._topic = topic
+        self._broadcast = topic.broadcast
+        self._key_of = attrgetter(topic.key)
+        self._queues: list[deque[Entry]] = []
         self._taps: list[Tap] = []
-        self.offsets: dict[str, int] = defaultdict(int)
-        """Records written to each topic so far."""
 
-    def queue(self, topic: Topic) -> deque[Entry]:
+    def queue(self) -> deque[Entry]:
         """A new reader's queue: (key or None, record) in the order of the log, from now on."""
         queue: deque[Entry] = deque()
-        self._queues[topic.name].append(queue)
+        self._queues.append(queue)
         return queue
 
     def tap(self, tap: Tap) -> None:
         """Call `tap` with every record written from now on."""
         self._taps.append(tap)
 
+    def write(self, record: Record) -> None:
+        """Append one record."""
+        if self._queues:
+            entry = (None if type(record) in self._broadcast else str(self._key_of(record)), record)
+            for queue in self._queues:
+                queue.append(entry)
+        for tap in self._taps:
+            tap(self._topic, record)
+
+
+class LocalLog:
+    """Topics in memory."""
+
+    def __init__(self) -> None:
+        self._topics: dict[str, LocalTopic] = {}
+        self._taps: list[Tap] = []
+
+    def topic(self, topic: Topic) -> LocalTopic:
+        """The topic, empty before the first time."""
+        known = self._topics.get(topic.name)
+        if known is None:
+            known = self._topics[topic.name] = LocalTopic(topic)
+            for tap in self._taps:
+                known.tap(tap)
+        return known
+
+    def queue(self, topic: Topic) -> deque[Entry]:
+        """A new reader's queue: (key or None, record) in the order of the log, from now on."""
+        return self.topic(topic).queue()
+
+    def tap(self, tap: Tap) -> None:
+        """Call `tap` with every record of every topic that is written from now on."""
+        self._taps.append(tap)
+        for topic in self._topics.values():
+            topic.tap(tap)
+
     def write(self, topic: Topic, record: Record) -> None:
         """Append one record to one topic."""
-        entry = (topic.key_of(record), record)
-        self.offsets[topic.name] += 1
-        for queue in self._queues[topic.name]:
-            queue.append(entry)
-        for tap in self._taps:
-            tap(topic, record)
+        self.topic(topic).write(record)
+
+
+class _Destinations(dict[type[Record], tuple[Callable[[Record], None], ...]]):
+    """How each type of output of one role is written, by the map; looked up once for each type."""
+
+    def __init__(self, role: str, log: LocalLog) -> None:
+        super().__init__()
+        self._routes = Routes(role)
+        self._log = log
+
+    def __missing__(self, record_type: type[Record]) -> tuple[Callable[[Record], None], ...]:
+        writes = tuple(self._log.topic(topic).write for topic in self._routes[record_type])
+        self[record_type] = writes
+        return writes
 
 
 class LocalRoom:
@@ -53,18 +102,20 @@ class LocalRoom:
         self.name = room.name
         self.partition = Partition(room.bind())
         self._inbox = log.queue(room.reads)
-        self._routes = Routes(room.name)
-        self._log = log
+        self._destinations = _Destinations(room.name, log)
 
     def drain(self) -> int:
         """Fold all that was written to the inbox so far; return how many records that were."""
-        count = len(self._inbox)
-        fold, take, routes, write = self.partition.fold, self._inbox.popleft, self._routes, self._log.write
+        inbox = self._inbox
+        if not inbox:
+            return 0
+        count = len(inbox)
+        fold, destinations = self.partition.fold, self._destinations
         for _ in range(count):
-            key, record = take()
+            key, record = inbox.popleft()
             for output in fold(key, record):
-                for topic in routes[type(output)]:
-                    write(topic, output)
+                for write in destinations[type(output)]:
+                    write(output)
         self.partition.settle()
         return count
 

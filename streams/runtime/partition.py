@@ -4,7 +4,7 @@ The one place that knows what a keyed and what a broadcast record does. The door
 fold through it, so that live, paper and backtest agree. It knows no bytes, offsets or ids.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Generic
 
 from schemas.record import Record
@@ -25,7 +25,7 @@ class Partition(Generic[State, Shared]):
         self.shared: Shared = shared if shared is not None else room.begin_shared()
         self.changed: set[str] = set()
         self.shared_changed = False
-        self._tags: dict[str, frozenset[str]] = {}
+        self._tags: dict[str, Collection[str]] = {}
         self._keys_by_tag: dict[str, set[str]] = {}
         for key, state in self.states.items():
             self._index(key, state)
@@ -53,10 +53,10 @@ class Partition(Generic[State, Shared]):
             self.shared_changed = True
         outputs = list(said)
         for key in self._touched(self._room.touches(record)):
-            outputs.extend(self._fold_key(key, self.states[key], record))
+            outputs += self._fold_key(key, self.states[key], record)
         return outputs
 
-    def _fold_key(self, key: str, before: State, record: Record) -> Iterable[Record]:
+    def _fold_key(self, key: str, before: State, record: Record) -> tuple[Record, ...]:
         state, said = self._room.fold(before, self.shared, record)
         if state is not before or key not in self.states:
             self.states[key] = state
@@ -67,16 +67,19 @@ class Partition(Generic[State, Shared]):
     def _touched(self, tags: Iterable[str]) -> list[str]:
         keys: set[str] = set()
         for tag in tags:
-            keys |= self._keys_by_tag.get(tag, set())
-        return sorted(keys)
+            found = self._keys_by_tag.get(tag)
+            if found:
+                keys |= found
+        return sorted(keys) if len(keys) > 1 else list(keys)
 
     def _index(self, key: str, state: State) -> None:
-        tags = frozenset(self._room.interests(state))
-        known = self._tags.get(key)
-        if tags == known:
+        tags = self._room.interests(state)
+        known = self._tags.get(key, ())
+        if tags is known or tags == known:
             return
-        for tag in (known or frozenset()) - tags:
+        new, old = frozenset(tags), frozenset(known)
+        for tag in old - new:
             self._keys_by_tag[tag].discard(key)
-        for tag in tags - (known or frozenset()):
+        for tag in new - old:
             self._keys_by_tag.setdefault(tag, set()).add(key)
         self._tags[key] = tags
