@@ -1,5 +1,6 @@
 """ClickHouse over HTTP, with our errors: may I repeat this, or is it refused for good?"""
 
+import logging
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -17,6 +18,9 @@ _NOT_NOW = frozenset(
 )
 """Numbers of errors that pass: overload, read-only, no space, or tables that a migration has yet to make."""
 
+logging.getLogger("clickhouse_connect").addHandler(logging.NullHandler())  # what it logs it raises, too
+
+_CONNECTING = re.compile(r"Failed to establish a new connection: (.*?)['\"]?\)")
 _CODE = re.compile(r"[Cc]ode: (\d+)")
 _NAME = re.compile(r"^[a-z][a-z0-9_]*$")
 
@@ -92,16 +96,19 @@ class ClickHouse:
                 )
             return act(self._client)
         except exceptions.OperationalError as error:
-            raise Unavailable(f"ClickHouse at {self.url} did not answer: {_short(error)}; it is tried again") from error
+            raise Unavailable(f"ClickHouse at {self.url} did not answer: {reason_of(error)}; it is tried again") from error
         except exceptions.DatabaseError as error:
             found = _CODE.search(str(error))
             code = int(found.group(1)) if found else 0
             if code in _NOT_NOW or not found:
-                raise Unavailable(f"ClickHouse cannot do it now: {_short(error)}; it is tried again") from error
-            raise Refused(f"ClickHouse refused: {_short(error)}", code=str(code)) from error
+                raise Unavailable(f"ClickHouse cannot do it now: {reason_of(error)}; it is tried again") from error
+            raise Refused(f"ClickHouse refused: {reason_of(error)}", code=str(code)) from error
         except (exceptions.Error, OSError) as error:
-            raise Unavailable(f"ClickHouse at {self.url} failed: {_short(error)}; it is tried again") from error
+            raise Unavailable(f"ClickHouse at {self.url} failed: {reason_of(error)}; it is tried again") from error
 
 
-def _short(error: Exception) -> str:
-    return " ".join(str(error).split())[:400]
+def reason_of(error: Exception) -> str:
+    """What a person needs of the client's words, on one line."""
+    words = " ".join(str(error).split())
+    connecting = _CONNECTING.search(words)
+    return connecting.group(1) if connecting else words[:400]

@@ -144,7 +144,7 @@ def ask(settings: Any, text: str) -> tuple[list[str], list[Any]]:
     import clickhouse_connect  # noqa: PLC0415 - help must be quick
     from clickhouse_connect.driver.exceptions import ClickHouseError  # noqa: PLC0415
 
-    from connectors.clickhouse.client import database_of  # noqa: PLC0415
+    from connectors.clickhouse.client import database_of, reason_of  # noqa: PLC0415
 
     url = clickhouse_url(settings)
     try:
@@ -159,7 +159,7 @@ def ask(settings: Any, text: str) -> tuple[list[str], list[Any]]:
         unreachable = "Code:" not in str(error)
         raise Stop(
             f"ClickHouse at {url} {'does not answer' if unreachable else 'refuses the query'}",
-            why=str(error).splitlines()[0][:300],
+            why=reason_of(error),
             next_step="start the servers with `quantumleap up`" if unreachable else "correct the query",
             code=Exit.UNREACHABLE if unreachable else Exit.FAILURE,
         ) from error

@@ -3,10 +3,11 @@
 from collections.abc import Callable
 from typing import Any
 
+from streams.commands.files import refusal
 from streams.commands.outcome import Exit, Stop
 
 REPEAT = "the same command may be repeated; `quantumleap doctor` looks at the servers"
-Row = tuple[type[Exception], Callable[[Any], Stop]]
+Row = tuple[type[Exception] | tuple[type[Exception], ...], Callable[[Any], Stop]]
 
 
 def explained(error: Exception) -> Stop:
@@ -24,7 +25,16 @@ def explained(error: Exception) -> Stop:
 def _rows() -> tuple[Row, ...]:
     from confluent_kafka import KafkaException  # noqa: PLC0415 - only where something is wrong
 
-    from connectors.embedded.errors import EmbeddedError, PortTaken  # noqa: PLC0415 - only where something is wrong
+    from connectors.embedded.errors import (  # noqa: PLC0415
+        DiskFull,
+        EmbeddedError,
+        FolderCorrupt,
+        FolderUnwritable,
+        JarsAltered,
+        JavaMissing,
+        PackageMissing,
+        PortTaken,
+    )
     from connectors.errors import Refused, Unavailable  # noqa: PLC0415
     from connectors.feeds.errors import FeedError, UnknownDataSet  # noqa: PLC0415
     from connectors.kafka.errors import ModeDiffers, NoEnvironment  # noqa: PLC0415
@@ -39,7 +49,8 @@ def _rows() -> tuple[Row, ...]:
     from streams.worker import UnknownRoom  # noqa: PLC0415
 
     return (
-        (PortTaken, lambda e: _told(e, Exit.CONFIG)),
+        ((PortTaken, FolderUnwritable, JavaMissing, PackageMissing, JarsAltered), lambda e: _told(e, Exit.CONFIG)),
+        ((DiskFull, FolderCorrupt), lambda e: _told(e, Exit.FAILURE)),
         (EmbeddedError, lambda e: _told(e, Exit.UNREACHABLE)),
         (Unreachable, lambda e: _told(e, Exit.UNREACHABLE)),
         (RegistryError, lambda e: _told(e, Exit.FAILURE)),
@@ -62,6 +73,7 @@ def _rows() -> tuple[Row, ...]:
         (KafkaException, _kafka),
         (UnknownRoom, lambda e: Stop(str(e), next_step="name one of them", code=Exit.NOT_FOUND)),
         (ModuleNotFoundError, _missing),
+        (OSError, refusal),
     )
 
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from streams.commands.files import write_whole
 from streams.commands.outcome import AsJson, Exit, Stop, say, show_json
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def report(
     found = _figures(chosen, account)
     path = out or (None if as_json else DEFAULT)
     if path is not None:
-        _write(path, _document(chosen, found))
+        write_whole(path, _document(chosen, found), Exit.USAGE)
         say(f"✓ report      {path} shows account {found.account_id}; it opens in any browser, also offline")
     if as_json:
         show_json({"command": "report", **found.to_json(), "file": path})
@@ -104,12 +105,3 @@ def _told(order: "Order", environment: tuple[tuple[str, str], ...]) -> tuple[tup
     except FeedError:
         return asked, ""
     return asked, f"{described.title}. {described.source}"
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise Stop(
-            f"{path} cannot be written", why=error.strerror or "", next_step="name another --out", code=Exit.USAGE
-        ) from error

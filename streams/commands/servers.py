@@ -52,8 +52,10 @@ def start_all(settings: "Settings") -> Addresses:
     from connectors.embedded.clickhouse import ClickHouseServer  # noqa: PLC0415 - not installed everywhere
     from connectors.embedded.kafka import KafkaServer  # noqa: PLC0415
     from connectors.embedded.registry import RegistryServer  # noqa: PLC0415
+    from streams.commands.topic_tools import kafka_address  # noqa: PLC0415
 
-    bootstrap, registry, clickhouse = settings.bootstrap_servers, settings.registry_url, settings.clickhouse_url
+    bootstrap = kafka_address(settings) if settings.bootstrap_servers else ""
+    registry, clickhouse = settings.registry_url, settings.clickhouse_url
     if not bootstrap:
         begun = time.monotonic()
         bootstrap = KafkaServer.start(

@@ -16,6 +16,8 @@ BootstrapOption = Annotated[
     str | None, typer.Option("--bootstrap-servers", help="Kafka.  [default: the embedded broker]")
 ]
 
+LISTENING_S = 2.0
+
 
 def add_to(app: typer.Typer) -> None:
     """Add the commands of this module."""
@@ -119,7 +121,7 @@ def _tell(found: Any, as_json: bool, otherwise: str) -> None:
 def kafka_address(settings: Any) -> str:
     """The address given, or that of the embedded broker. Raises Stop where none runs."""
     if settings.bootstrap_servers:
-        return str(settings.bootstrap_servers)
+        return _listening(str(settings.bootstrap_servers))
     from connectors.embedded.errors import NotRunning  # noqa: PLC0415 - not installed everywhere
     from connectors.embedded.kafka import KafkaServer  # noqa: PLC0415
 
@@ -132,6 +134,32 @@ def kafka_address(settings: Any) -> str:
             next_step="start the servers with `quantumleap up`",
             code=Exit.UNREACHABLE,
         ) from error
+
+
+def _listening(bootstrap_servers: str) -> str:
+    """The address, unless every broker in it refuses at once: the client would ask on for a quarter of a minute."""
+    import socket  # noqa: PLC0415 - help must be quick
+    from urllib.parse import urlsplit  # noqa: PLC0415
+
+    refusals = []
+    for server in bootstrap_servers.split(","):
+        try:
+            parts = urlsplit(f"//{server.strip().rpartition('://')[2]}")
+            socket.create_connection((parts.hostname or "", parts.port or 9092), timeout=LISTENING_S).close()
+        except TimeoutError:  # slow is not away
+            break
+        except (OSError, ValueError) as error:
+            refusals.append(f"{server.strip()}: {error}")
+        else:
+            break
+    else:
+        raise Stop(
+            f"Kafka at {bootstrap_servers} does not answer",
+            why="; ".join(refusals),
+            next_step="start it, or correct the address (QL_BOOTSTRAP_SERVERS); `quantumleap up` starts one here",
+            code=Exit.UNREACHABLE,
+        )
+    return bootstrap_servers
 
 
 @schemas.command()

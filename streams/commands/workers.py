@@ -41,6 +41,7 @@ def worker(
         roles_named(roles or (), chosen.mode)
     except NotMeant as error:
         raise Stop("the worker does not start", why=str(error), code=Exit.CONFIG) from error
+    connect(chosen)
     code = supervise(chosen, roles or (), say, live_typed=(mode or "").lower() == "live")
     if code > 0:
         raise Stop(f"the worker ended with {code}", next_step="its last lines say what to mend")

@@ -7,6 +7,8 @@ from typing import NoReturn
 
 IN_DOUBT = 70
 """Exit code: start again; what is durable is right, and the next start reads it."""
+AWAY = 75
+"""Exit code: start again; a server that is needed to begin did not answer."""
 REFUSED = 78
 """Exit code: starting again will not help; the message says what to mend."""
 

@@ -1,4 +1,4 @@
-"""Supervisor: starts a worker, and starts it again when it ended itself in doubt or was killed.
+"""Supervisor: starts a worker, and starts it again when it ended itself in doubt, lacked a server, or was killed.
 
 A worker that refuses to start is not started again: the message says what to mend. When the watchdog ended it over a
 fold that did not return, somebody is told before the next start, so that the same code does not run again.
@@ -16,7 +16,7 @@ from types import FrameType
 
 import msgspec
 
-from streams.runtime.fail_stop import IN_DOUBT
+from streams.runtime.fail_stop import AWAY, IN_DOUBT
 from streams.runtime.watchdog import LastWords
 
 FIRST_WAIT_S = 0.2
@@ -61,7 +61,7 @@ class Supervisor:
             self._process = subprocess.Popen(self.command, env=dict(self.environ))
             self.starts += 1
             code = self._ended(self._process)
-            if self.is_stopping() or not (code == IN_DOUBT or code < 0):
+            if self.is_stopping() or not (code in (IN_DOUBT, AWAY) or code < 0):
                 return code
             self._hear()
             wait_s = FIRST_WAIT_S if time.monotonic() - started > HEALTHY_S else min(2 * wait_s, LONGEST_WAIT_S)

@@ -25,7 +25,7 @@ from streams.runtime.app import RoomApp
 from streams.runtime.carrier import Standing
 from streams.runtime.clients import administrator
 from streams.runtime.dead_letters import CannotReplay, CannotSkip, Letter, letters, replay, skip
-from streams.runtime.fail_stop import IN_DOUBT, REFUSED
+from streams.runtime.fail_stop import AWAY, IN_DOUBT, REFUSED
 from streams.runtime.kafka_room import KafkaRoom
 from streams.runtime.recovery import CannotRecover, Job, checked_start
 from streams.runtime.slots import check
@@ -287,8 +287,10 @@ starts.write_text(str(n))
 """
 
 
-@pytest.mark.parametrize(("code", "starts"), [(IN_DOUBT, 3), (REFUSED, 1), (0, 1), (1, 1)])
-def test_only_a_worker_that_ended_in_doubt_is_started_again(tmp_path: Path, code: int, starts: int) -> None:
+@pytest.mark.parametrize(("code", "starts"), [(IN_DOUBT, 3), (AWAY, 3), (REFUSED, 1), (0, 1), (1, 1)])
+def test_only_a_worker_that_ended_in_doubt_or_lacked_a_server_is_started_again(
+    tmp_path: Path, code: int, starts: int
+) -> None:
     supervisor = supervised(tmp_path, COUNTED + f"os._exit({code} if n < 3 else 0)")
     supervisor.run()
     assert supervisor.starts == starts
