@@ -52,6 +52,7 @@ class Settings(BaseSettings):
         None, ge=0, le=65535, description="embedded ClickHouse; empty: 18123 or a free one"
     )
     health_port: int = Field(18080, ge=0, le=65535, description="where a worker answers health and metrics")
+    traces_url: str = Field("", description="OpenTelemetry collector, https://host:4318/v1/traces; empty: no traces")
     group_protocol: str = Field("classic", pattern="^(classic|consumer)$", description="consumer is KIP-848")
     fixed_membership: bool = Field(True, description="keep partitions over a restart of the same slot")
     session_ms: int = Field(6000, ge=1000, description="a worker silent for so long loses its partitions")

@@ -20,10 +20,11 @@ from mode import Service
 from connectors.brokers.alpaca import LiveNotMeant
 from connectors.brokers.keys import CredentialsUnusable
 from connectors.brokers.opening import BrokerOptions, BrokerUnusable, Kind, open_broker
+from connectors.errors import Refused, Unavailable
 from connectors.kafka.environment import require_mode
 from connectors.registry.client import ConfluentRegistry
+from connectors.registry.errors import RegistryError, Unreachable
 from connectors.registry.publish import codec_of
-from schemas import metrics
 from schemas.codec import Codec
 from schemas.control import Mode, StrategyControl, StrategyVerb
 from schemas.topics import MARKET_BARS, ORDERS_COMMANDS
@@ -31,16 +32,18 @@ from streams.execution.calls import Policy
 from streams.execution.duty import Duty, Place
 from streams.execution.handler import Execution
 from streams.execution.knowledge import Following
+from streams.execution.measured import Measured
 from streams.rooms import all_rooms
 from streams.runtime.app import LAST_WORDS, RoomApp
 from streams.runtime.carrier import Standing
 from streams.runtime.clients import Cluster, GroupProtocol
 from streams.runtime.dead_letters import skip
-from streams.runtime.fail_stop import REFUSED, fail_stop
+from streams.runtime.fail_stop import AWAY, REFUSED, fail_stop
 from streams.runtime.reader import Start
 from streams.runtime.room import Room
 from streams.runtime.source import Source
 from streams.runtime.supervisor import Supervisor
+from streams.runtime.traces import NoTraces, spans_to
 from streams.runtime.watchdog import LastWords
 from streams.settings import Settings, load
 
@@ -108,6 +111,8 @@ def build(
         folder_of(settings),
         replication=settings.replication,
         health_port=settings.health_port,
+        wall_time=settings.mode is not Mode.REPLAY,
+        spans=spans_to(settings.traces_url, settings.environment),
     )
     for room in rooms:
         declare(app, room, settings)
@@ -156,16 +161,13 @@ def employ(app: RoomApp, settings: Settings) -> None:
         for venue, one in options.items()
     }
 
-    def called(venue: str, call: str, outcome: str, seconds: float) -> None:
-        app.exporter.of(metrics.BROKER_CALL_SECONDS, EXECUTION, venue=venue, call=call, outcome=outcome).observe(
-            seconds
-        )
-
+    measured = Measured(list(places), settings.mode, app.exporter, EXECUTION)
     execution = Execution(
         {venue: place.broker for venue, place in places.items()},
         settings.mode,
         policies={venue: policy_of(one) for venue, one in options.items()},
-        called=called,
+        called=measured.called,
+        sending=measured.sending,
     )
 
     def ours() -> Collection[int]:
@@ -186,7 +188,7 @@ def employ(app: RoomApp, settings: Settings) -> None:
     door = app.effect(
         EXECUTION,
         ORDERS_COMMANDS,
-        duty.perform,  # type: ignore[arg-type]  # the map lets no other record into this topic
+        measured.before(execution, duty.perform),  # type: ignore[arg-type]  # no other record is in this topic
         slot=settings.slot,
         fixed_membership=settings.fixed_membership,
     )
@@ -263,8 +265,9 @@ def give_way(settings: Settings, words: LastWords) -> None:
 
 def _told(settings: Settings) -> dict[str, Any]:
     """What the child must know, which may have come by flags."""
-    known = ("environment", "mode", "folder", "bootstrap_servers", "registry_url", "health_port", "group_protocol",
-             "fixed_membership", "session_ms", "replication", "slot", "live_venue", "reconcile_s")  # fmt: skip
+    known = ("environment", "mode", "folder", "bootstrap_servers", "registry_url", "health_port", "traces_url",
+             "group_protocol", "fixed_membership", "session_ms", "replication", "slot", "live_venue",
+             "reconcile_s")  # fmt: skip
     brokers = {"brokers": msgspec.json.encode(settings.brokers).decode()} if settings.brokers else {}
     return {name: getattr(settings, name) for name in known} | brokers
 
@@ -285,7 +288,18 @@ def main() -> None:
     names = words[: -len(LIVE_FLAG)] if live_typed else words
     try:
         app = build(load({}).settings, names, live_typed=live_typed)
-    except (NotMeant, BrokerUnusable, CredentialsUnusable, LiveNotMeant) as error:
+    except (Unavailable, Unreachable) as error:
+        fail_stop(str(error), code=AWAY)
+    except (
+        NotMeant,
+        BrokerUnusable,
+        CredentialsUnusable,
+        LiveNotMeant,
+        NoTraces,
+        Refused,
+        RegistryError,
+        UnknownRoom,
+    ) as error:
         fail_stop(str(error), code=REFUSED)
     app.Worker(loglevel="WARN", redirect_stdouts=False).execute_from_commandline()
 

@@ -46,6 +46,7 @@ from streams.runtime.recovery import Recovery
 from streams.runtime.room import Room
 from streams.runtime.slots import SlotTaken
 from streams.runtime.source import Source
+from streams.runtime.traces import Spans
 from streams.runtime.transactions import Stage
 from streams.runtime.watchdog import Watchdog
 
@@ -109,6 +110,7 @@ class RoomApp(faust.App):
     replication: overrides the map where there are fewer brokers.
     health_port: where `/ready` and the others answer; 0 for a free port, None for no server.
     wall_time: whether records tell the time of the wall, so that their age means something; not in a replay.
+    spans: where steps of traces go; None tells none.
     provision_topics: make missing topics at the start, and refuse to start where what exists differs.
     """
 
@@ -128,6 +130,7 @@ class RoomApp(faust.App):
         web_port: int | None = None,
         health_port: int | None = None,
         wall_time: bool = False,
+        spans: Spans | None = None,
         **faust_settings: Any,
     ):
         cluster = bootstrap_servers if isinstance(bootstrap_servers, Cluster) else Cluster(bootstrap_servers)
@@ -148,6 +151,7 @@ class RoomApp(faust.App):
         self.rooms: list[KafkaRoom] = []
         self.effects: list[KafkaEffect] = []
         self.services: list[Any] = []
+        self.spans = spans
         self._wall_time = wall_time
         self._replication = replication
         self._provision = provision_topics
@@ -287,6 +291,8 @@ class RoomApp(faust.App):
         self.watchdog.stop()
         self.skips.stop()
         self.health.stop()
+        if self.spans is not None:
+            self.spans.close()
         self.recovery.stop()
         await super().on_stop()
 

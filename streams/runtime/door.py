@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from msgspec.structs import replace
+
 from schemas.control import ClockTick
 from schemas.dead_letter import DeadLetter, DeadLetterReason, UnreadableRecord
 from schemas.ids import short_id
@@ -22,6 +24,7 @@ from streams.runtime.intake import Arrival, Entry, Intake, Message, RecordCodec,
 from streams.runtime.observers import OBSERVERS, Counted
 from streams.runtime.room import Room, Routes
 from streams.runtime.tables import Table
+from streams.runtime.traces import Hop, hop_of
 
 ANY_PARTITION = -1
 """Let the partitioner place the record by its key."""
@@ -68,6 +71,7 @@ class PartitionWork:
     read, written, refused: counts by record, by record, and by reason.
     counted: what is counted of the outputs besides.
     tick_us: time of the newest clock tick in it; 0 where there is none.
+    hops: steps of traces, where traces are told.
     """
 
     table: Table[Any, Any]
@@ -83,6 +87,7 @@ class PartitionWork:
     refused: Counter[str] = field(default_factory=Counter)
     counted: Counter[Counted] = field(default_factory=Counter)
     tick_us: int = 0
+    hops: list[Hop] = field(default_factory=list)
 
 
 Work = dict[int, PartitionWork]
@@ -105,6 +110,8 @@ class Door:
         self.source = self.intake.source
         self.skips: set[tuple[int, int]] = set()
         """(partition, offset) that a person has ordered to skip."""
+        self.traced = False
+        """Whether steps of traces are told."""
         self.at: Entry | None = None
         """What is being folded at this moment, for whoever asks why it takes so long."""
         self._codec = codec
@@ -191,6 +198,11 @@ class Door:
         """Write what a record's fold said."""
         event_id = arrival.event_id or root_id(arrival.record)
         assert event_id is not None, "the door lets no record without identity in"
+        if self.traced:
+            hop = hop_of(self.room.name, arrival.record, event_id, arrival.trace, said, arrival.appended_ms)
+            if hop is not None:
+                work.hops.append(hop)
+                arrival = replace(arrival, trace=hop.header)
         self._say(work, said, arrival, event_id, arrival.partition if arrival.key is None else None)
 
     def _fold_refusal(self, work: PartitionWork, refusal: Refusal) -> None:
@@ -247,7 +259,7 @@ class Door:
         if kind in OBSERVERS and (seen := OBSERVERS[kind](record)) is not None:
             work.counted[seen[0]] += seen[1]
         cause = f"{self.source}/{entry.partition}/{entry.offset}"
-        headers = headers_of(event_id, record.event_time_us, cause, entry.trace)
+        headers = headers_of(event_id, record.event_time_us, cause, entry.trace, entry.signal_time)
         for topic in topics:
             key = topic.key_of(record)
             name = self._names[topic.name]

@@ -10,8 +10,8 @@ begun, `clean` when everything begun is released. After `clean`, nothing is rede
 
 import asyncio
 import time
-from collections import deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections import Counter, deque
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -21,6 +21,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException
 from confluent_kafka import TopicPartition as Place
 from mode import Service
 
+from schemas import metrics
 from schemas.record import Record
 from schemas.topics import Topic
 from streams.runtime.carrier import Batch, Carrier
@@ -28,10 +29,13 @@ from streams.runtime.door import Parked
 from streams.runtime.fail_stop import fail_stop
 from streams.runtime.headers import root_id
 from streams.runtime.intake import Arrival, Entry, Intake, Refusal
+from streams.runtime.metrics import Sample, since_s
+from streams.runtime.observers import Counted
 from streams.runtime.offsets import Offsets
 from streams.runtime.recovery import Ready
 from streams.runtime.slots import occupant
 from streams.runtime.source import DeliveryFailed, Source
+from streams.runtime.traces import Hop, hop_of
 from streams.runtime.turns import Turns
 
 if TYPE_CHECKING:
@@ -73,6 +77,7 @@ class Context:
     cause: topic, partition and offset.
     still_owner: asked before the socket; false as soon as the partition may be another's. Whoever hears false sends
         nothing and raises: the command is left to the new owner.
+    signal_us: event time of the signal behind it, where there is one.
     """
 
     event_id: str
@@ -80,6 +85,7 @@ class Context:
     redelivered: bool
     trace: bytes | None
     still_owner: Ownership
+    signal_us: int | None = None
 
 
 Outcome = Sequence[Record]
@@ -161,6 +167,10 @@ class KafkaEffect(Service):
         """(partition, offset) that a person has ordered to skip."""
         self.taken = 0
         self.letters = 0
+        self._counted: Counter[Counted] = Counter()
+        self._outcomes: Source | None = None
+        app.exporter.ask(self._samples)
+        self._hop = app.exporter.of(metrics.HOP_SECONDS, role, room=role)
         self.more_told: Callable[[], Mapping[str, object]] = dict
         """What the effect itself tells people, beside the counts."""
         self._perform = perform
@@ -213,7 +223,8 @@ class KafkaEffect(Service):
         if self._loop is None:
             return
         await self._loop.run_in_executor(None, self.carrier.stop, 4 * self.app.cluster.revoke_bound_s)
-        await self._loop.run_in_executor(None, self._outcomes.close)
+        if self._outcomes is not None:
+            await self._loop.run_in_executor(None, self._outcomes.close)
 
     async def apply(self, batch: Batch) -> None:
         """Begin the commands of a batch, in order; returns when all are begun, not when they are done."""
@@ -275,33 +286,57 @@ class KafkaEffect(Service):
         if ledger.stopped:
             return
         context = self._context(entry, ledger) if isinstance(entry, Arrival) else None
+        hop: Hop | None = None
         try:
             if (entry.partition, entry.offset) in self.skipped:
                 outcome: Outcome = ()
             elif isinstance(entry, Refusal) or context is None:
                 assert isinstance(entry, Refusal)
                 self.letters += 1
+                self._counted[Counted(metrics.DEAD_LETTERS, (self.topic.name, entry.letter.reason))] += 1
                 outcome = (entry.letter,)
             else:
                 outcome = await self._perform(entry.record, context)
+                hop = self._hop_of(entry, context, outcome)
         except Exception as error:  # noqa: BLE001 - whatever was not foreseen: nobody knows what was sent
             if context is not None and context.still_owner.denied:
                 self._leave_to_another(entry, ledger)
             else:
                 self._park(entry, ledger, error)
             return
+        assert self._outcomes is not None, "it starts before it performs"
         try:
             await self._outcomes.deliver(
                 outcome,
                 answering=None if context is None else context.event_id,
                 cause=self._cause(entry),
-                trace=entry.trace,
+                trace=entry.trace if hop is None else hop.header,
             )
         except DeliveryFailed as error:
             fail_stop(f"{self.group}: the outcome of {self._cause(entry)} could not be recorded", error)
-        self.taken += 1
+        self._recorded(entry, hop)
         ledger.record(entry.offset)
         self.gate.folded(entry.partition, ledger.released)
+
+    def _hop_of(self, arrival: Arrival, context: Context, outcome: Outcome) -> Hop | None:
+        if self.app.spans is None:
+            return None
+        return hop_of(self.name, arrival.record, context.event_id, arrival.trace, outcome, arrival.appended_ms)
+
+    def _recorded(self, entry: Entry, hop: Hop | None) -> None:
+        """Count what is durable."""
+        self.taken += 1
+        if isinstance(entry, Arrival):
+            self._counted[Counted(metrics.RECORDS_READ, (self.topic.name, type(entry.record).__name__))] += 1
+        self._hop.observe(since_s(entry.appended_ms))
+        if hop is not None and self.app.spans is not None:
+            self.app.spans.tell((hop,), time.time_ns())
+
+    def _samples(self) -> Iterator[Sample]:
+        for (metric, labels), count in self._counted.copy().items():
+            yield Sample(metric, self.name, labels, count)
+        if self._outcomes is not None:
+            yield from self._outcomes.samples()
 
     def _context(self, arrival: Arrival, ledger: Ledger) -> Context:
         event_id = arrival.event_id or root_id(arrival.record)
@@ -313,6 +348,7 @@ class KafkaEffect(Service):
             redelivered=arrival.offset < ledger.doubtful_before,
             trace=arrival.trace,
             still_owner=Ownership(self.carrier, arrival.partition, ledger.epoch, lease_s),
+            signal_us=int(arrival.signal_time) if arrival.signal_time and arrival.signal_time.isdigit() else None,
         )
 
     def _leave_to_another(self, entry: Entry, ledger: Ledger) -> None:

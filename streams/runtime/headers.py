@@ -15,6 +15,8 @@ EVENT_ID: Final = "event_id"
 EVENT_TIME: Final = "event_time"
 CAUSE: Final = "cause"
 TRACE: Final = "traceparent"
+SIGNAL_TIME: Final = "signal_time"
+"""Event time of the signal at the beginning of the way, where there is one; for the time from signal to order."""
 
 Headers = list[tuple[str, str | bytes | None]]
 """As librdkafka takes and gives them."""
@@ -36,13 +38,21 @@ def output_id(who: str, event_id: str, ordinal: int, said: Record, value: bytes,
     return short_id(who, event_id, place, str(ordinal), type(said).__name__, value[HEADER.size :])
 
 
-def headers_of(event_id: str, event_time_us: int, cause: str = "", trace: bytes | None = None) -> Headers:
+def headers_of(
+    event_id: str,
+    event_time_us: int,
+    cause: str = "",
+    trace: bytes | None = None,
+    signal_time: bytes | None = None,
+) -> Headers:
     """The headers of one record; what is unknown is left out."""
     headers: Headers = [(EVENT_ID, event_id.encode()), (EVENT_TIME, b"%d" % event_time_us)]
     if cause:
         headers.append((CAUSE, cause.encode()))
     if trace is not None:
         headers.append((TRACE, trace))
+    if signal_time is not None:
+        headers.append((SIGNAL_TIME, signal_time))
     return headers
 
 
@@ -52,3 +62,14 @@ def first(headers: Iterable[tuple[str, bytes | str | None]] | None, name: str) -
         if key == name:
             return value.encode() if isinstance(value, str) else value
     return None
+
+
+def origin_of(headers: Iterable[tuple[str, bytes | str | None]] | None) -> tuple[bytes | None, bytes | None]:
+    """`traceparent` and time of the signal, from one look at the headers."""
+    trace = signal_time = None
+    for key, value in headers or ():
+        if key == TRACE and trace is None:
+            trace = value.encode() if isinstance(value, str) else value
+        elif key == SIGNAL_TIME and signal_time is None:
+            signal_time = value.encode() if isinstance(value, str) else value
+    return trace, signal_time

@@ -10,9 +10,10 @@ import msgspec
 
 from schemas.dead_letter import DeadLetter, DeadLetterReason, UnreadableRecord
 from schemas.record import Record
+from schemas.signal import Signal
 from schemas.topics import Topic
 from streams.runtime.clients import RECORD_BYTES_MAX
-from streams.runtime.headers import EVENT_ID, EVENT_TIME, TRACE, first
+from streams.runtime.headers import EVENT_ID, EVENT_TIME, TRACE, first, origin_of
 from streams.runtime.keys import partition_of
 
 
@@ -54,6 +55,7 @@ class Arrival(msgspec.Struct, frozen=True, gc=False):
     key: None for a broadcast record
     event_id: None where the source names the record and nobody has asked for its id yet
     appended_ms: wall clock at which it came to the log
+    signal_time: event time of the signal that it comes from, microseconds of UTC as text; None where there is none
     """
 
     partition: int
@@ -63,6 +65,7 @@ class Arrival(msgspec.Struct, frozen=True, gc=False):
     event_id: str | None
     trace: bytes | None
     appended_ms: int
+    signal_time: bytes | None = None
 
 
 class Refusal(msgspec.Struct, frozen=True, gc=False):
@@ -78,6 +81,7 @@ class Refusal(msgspec.Struct, frozen=True, gc=False):
     unreadable: UnreadableRecord | None
     trace: bytes | None
     appended_ms: int
+    signal_time: bytes | None = None
 
 
 Entry = Arrival | Refusal
@@ -127,14 +131,18 @@ class Intake:
                 detail = f"{type(record).__name__} has no source of its own and no header {EVENT_ID}"
                 return self._refused(message, DeadLetterReason.NO_IDENTITY, detail)
             event_id = named.decode(errors="replace")
+        trace, signal_time = origin_of(headers)
+        if type(record) is Signal:
+            signal_time = b"%d" % record.event_time_us
         return Arrival(
             message.partition(),
             message.offset(),
             wanted,
             record,
             event_id,
-            first(headers, TRACE),
+            trace,
             message.timestamp()[1],
+            signal_time,
         )
 
     def _misplaced(self, message: Message, key: bytes | None, wanted: str) -> Refusal | None:

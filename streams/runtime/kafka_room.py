@@ -57,6 +57,7 @@ class KafkaRoom(Service):
         self.table.room = self
         self.metrics = RoomMetrics(app.exporter, room.name, room.reads.name, self._topics_of)
         self.door = Door(room, app.codec, app.environment, self.changelog, app.map)
+        self.door.traced = app.spans is not None
         slot_name = f"{self.group}.{slot}"
         self.instance = slot_name if fixed_membership else None
         self.partition_count = room.reads.partitions
@@ -208,6 +209,8 @@ class KafkaRoom(Service):
             if part.next_offset is not None:
                 part.table.settle()
                 next_offsets[partition] = part.next_offset
+                if part.hops and self.app.spans is not None:
+                    self.app.spans.tell(part.hops, time.time_ns())
             self.metrics.count(part)
             if part.parked is not None:
                 self._park(part.parked)

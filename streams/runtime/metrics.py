@@ -86,6 +86,11 @@ class _AtScrape(Collector):
             yield told
 
 
+def since_s(appended_ms: int) -> float:
+    """Seconds since a record came to the log, by the wall clock."""
+    return max(0.0, time.time() - appended_ms / 1000)
+
+
 def build(role: str) -> Ask:
     """Which version runs."""
     running = Sample(metrics.BUILD, role, (version("quantumleap"),), 1)
@@ -143,7 +148,7 @@ class RoomMetrics:
         batch.observe(fold_s + commit_s)
         fold.observe(fold_s)
         size.observe(records)
-        hop.observe(max(0.0, time.time() - oldest_ms / 1000))
+        hop.observe(since_s(oldest_ms))
 
     def recovered(self, seconds: float) -> None:
         """The state of a partition has been read."""

@@ -7,18 +7,21 @@ itself repeats the id as well, and the reader folds it once.
 import asyncio
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
+from schemas import metrics
 from schemas.record import Record
 from schemas.topics import TOPICS, Topic
 from streams.runtime.clients import RECORD_BYTES_MAX, Cluster, plain_producer, room_producer
 from streams.runtime.fail_stop import fail_stop
 from streams.runtime.headers import Headers, headers_of, output_id, root_id
 from streams.runtime.intake import RecordCodec
+from streams.runtime.metrics import Sample
 from streams.runtime.progress import Progress
 from streams.runtime.room import Routes
 
@@ -27,11 +30,18 @@ POLL_S = 0.1
 QUEUE_FULL_S = 0.005
 ANY_PARTITION = -1
 
+FENCED = frozenset({KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.INVALID_PRODUCER_EPOCH})
+"""What the broker says to a writer in whose slot another began."""
+
 Settled = Callable[[str | None], None]
 
 
 class DeliveryFailed(RuntimeError):
     """Kafka did not acknowledge some records: they may be there or not; written again, they have the same ids."""
+
+
+class Fenced(DeliveryFailed):
+    """Another writer began in this slot: nothing of the block is there. Who opens the slot again may say it again."""
 
 
 class NoIdentity(ValueError):
@@ -71,6 +81,8 @@ class Source:
         atomic_slot: str | None = None,
     ):
         self.role = role
+        self.written: Counter[tuple[str, str]] = Counter()
+        """Records handed over so far, by topic and type; a broadcast record counts once."""
         self._codec = codec
         self._routes = Routes(role, topic_map)
         self._names = {topic.name: topic.full_name(environment) for topic in topic_map}
@@ -82,6 +94,7 @@ class Source:
         self._waiting: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = []
         self._atomic = atomic_slot is not None
         self._together = False
+        self._fenced = False
         if atomic_slot is None:
             self._producer: Producer = plain_producer(cluster, self._on_error)
         else:
@@ -149,11 +162,14 @@ class Source:
 
     @contextmanager
     def together(self) -> Iterator[None]:
-        """Records written inside become visible together, when the block ends. Raises DeliveryFailed: then none is."""
+        """Records written inside become visible together, when the block ends.
+
+        Raises DeliveryFailed where none is: Fenced where the slot is another's by now, and this source of no more use.
+        """
         assert self._atomic, "name an atomic slot to write together"
-        self._producer.begin_transaction()
         self._together = True
         try:
+            self._producer.begin_transaction()
             yield
             self._producer.commit_transaction(FLUSH_S)
         except BaseException as error:
@@ -166,12 +182,31 @@ class Source:
         self._tell_all()
 
     def _undo(self, error: BaseException) -> None:
-        if isinstance(error, KafkaException) and error.args[0].fatal():
-            fail_stop(f"{self.role} was fenced, or its transaction failed for good", error)
-        self._producer.abort_transaction(FLUSH_S)
+        self._doubt(error)
+        try:
+            self._producer.abort_transaction(FLUSH_S)
+        except KafkaException as failed:
+            self._doubt(failed)
+            raise
         with self._settled:
             # What was purged by the abort was not lost, and what was delivered is not there.
             self._failed, self._delivered = [], {}
+
+    def samples(self) -> Iterator[Sample]:
+        """What was written, for Prometheus."""
+        for labels, count in self.written.copy().items():
+            yield Sample(metrics.RECORDS_WRITTEN, self.role, labels, count)
+
+    def _doubt(self, error: BaseException) -> None:
+        """Raise Fenced, or end the process, where the producer is of no more use."""
+        if not isinstance(error, KafkaException):
+            return
+        problem = error.args[0]
+        if self._fenced or problem.code() in FENCED:
+            self._fenced = True
+            raise Fenced(f"{self.role}: another writer began in the same slot") from error
+        if problem.fatal():
+            fail_stop(f"the transaction of {self.role} failed for good", error)
 
     def flush(self, timeout_s: float = FLUSH_S) -> None:
         """Return when all that was written is durable. Raises DeliveryFailed."""
@@ -206,9 +241,10 @@ class Source:
         self._tell_all()
 
     def close(self) -> None:
-        """Flush, and let go. Raises DeliveryFailed."""
+        """Flush, and let go. Raises DeliveryFailed. What a fenced source wrote is known not to be there."""
         try:
-            self.flush()
+            if not self._fenced:
+                self.flush()
         finally:
             self._closing.set()
             self._thread.join()
@@ -228,6 +264,7 @@ class Source:
         headers = headers_of(named, record.event_time_us, cause, trace)
         found = []
         for topic in self._routes[type(record)]:
+            self.written[topic.name, type(record).__name__] += 1
             key, name = topic.key_of(record), self._names[topic.name]
             if key is None:
                 found += [Outgoing(name, None, value, partition, headers) for partition in range(topic.partitions)]
@@ -283,5 +320,7 @@ class Source:
             self._producer.poll(POLL_S)
 
     def _on_error(self, error: KafkaError) -> None:
-        if error.fatal() or error.code() == KafkaError._FATAL:
+        if self._atomic and error.code() in FENCED:
+            self._fenced = True
+        elif error.fatal() or error.code() == KafkaError._FATAL:
             fail_stop(f"the producer of {self.role} failed for good: {error.str()}")

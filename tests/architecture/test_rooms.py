@@ -20,7 +20,7 @@ IMPURE = {
 
 DOORS = {
     f"streams.execution.{module}"
-    for module in ("calls", "duty", "handler", "knowledge", "local", "reconciliation")
+    for module in ("calls", "duty", "handler", "knowledge", "local", "measured", "reconciliation")
 }  # fmt: skip
 """Modules of rooms that are effects by nature and may reach the world."""
 

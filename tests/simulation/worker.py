@@ -146,6 +146,7 @@ class App(Deaf):
         self.map = site.topics
         self.progress = Progress()
         self.recovery = Recovery(CLUSTER)
+        self.spans = None
         self.flows: dict[str, asyncio.Queue[Any]] = {}
 
     def Table(self, name: str, **_: Any) -> Any:
