@@ -1,6 +1,7 @@
 """`run`: recorded markets through the whole engine on real servers, with everything in ClickHouse at the end."""
 
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -20,6 +21,7 @@ from streams.commands.replay import (
 )
 
 if TYPE_CHECKING:
+    from streams.replay.conductor import Child
     from streams.replay.order import Order
     from streams.settings import Settings
 
@@ -52,6 +54,7 @@ def run(
 
     _refuse(mode)
     plan_of(data, first, last, strategy, cash)
+    simulated = _speed(speed)
     kept = Path(tempfile.mkdtemp(prefix="quantumleap-")) if ephemeral else folder
     ports = {"kafka_port": 0, "registry_port": 0, "clickhouse_port": 0} if ephemeral else {}
     chosen = settings(
@@ -62,11 +65,14 @@ def run(
         clickhouse_url=clickhouse_url,
         **ports,
     )
+    engine = _engine(chosen)
     try:
         addresses = start_all(chosen)
-        order = _order(chosen, addresses, (data, first, last, strategy, cash, _speed(speed)))
-        found, seconds = _replayed(order, chosen)
+        order = _order(chosen, addresses, (data, first, last, strategy, cash, simulated))
+        found, seconds = _replayed(order, chosen, engine)
     finally:
+        if engine is not None:
+            engine.stop()
         if ephemeral:
             stop_all(chosen)
             _forget(chosen.folder)
@@ -142,10 +148,19 @@ def _order(chosen: "Settings", addresses: Any, asked: tuple[Any, ...]) -> "Order
     return order
 
 
-def _replayed(order: "Order", chosen: "Settings") -> tuple[dict[str, Any], float]:
+def _engine(chosen: "Settings") -> "Child | None":
+    """An engine's process that loads while the servers start; None where the folder cannot be written, as they say."""
+    from streams.replay.conductor import engine_of  # noqa: PLC0415 - help must be quick
+
+    with suppress(OSError):
+        return engine_of(chosen)
+    return None
+
+
+def _replayed(order: "Order", chosen: "Settings", engine: "Child | None") -> tuple[dict[str, Any], float]:
     from streams.replay.conductor import Conductor  # noqa: PLC0415 - help must be quick
 
-    return Conductor(order, chosen, say).run()
+    return Conductor(order, chosen, say, engine).run()
 
 
 def _database(chosen: "Settings") -> str:

@@ -12,12 +12,13 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from schemas.scalars import iso_of
 from streams.preparation import prepare
-from streams.replay.order import Order
+from streams.replay.order import WHEN_TOLD, Order
 from streams.replay.result import WATCHED, Result
 from streams.runtime.clients import Cluster
 from streams.runtime.reader import Reader, Start
@@ -47,11 +48,16 @@ class Child:
     """A process that tells its news as lines of JSON on stdout; the rest of what it says goes to a log."""
 
     def __init__(self, name: str, words: list[str], log: Path):
+        log.parent.mkdir(parents=True, exist_ok=True)
         self.news: dict[str, Any] = {}
         self._log = log.open("ab")
         # Its own group: Ctrl-C reaches us alone, and we ask it to finish.
         self.process = subprocess.Popen(
-            [sys.executable, *words], stdout=subprocess.PIPE, stderr=self._log, start_new_session=True
+            [sys.executable, *words],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._log,
+            start_new_session=True,
         )
         self._thread = threading.Thread(target=self._listen, name=f"listen {name}", daemon=True)
         self._thread.start()
@@ -67,6 +73,13 @@ class Child:
         """Its exit code, or None while it runs."""
         return self.process.poll()
 
+    def begin(self) -> None:
+        """Tell a process that waits for the word to begin; one that has ended is found by whoever looks."""
+        assert self.process.stdin is not None
+        with suppress(BrokenPipeError):
+            self.process.stdin.write(b"\n")
+            self.process.stdin.flush()
+
     def stop(self) -> None:
         """Ask it to finish, and end it if it does not."""
         if self.ended is None:
@@ -78,18 +91,37 @@ class Child:
                 self.process.wait()
         self._thread.join(1)
         assert self.process.stdout is not None
+        assert self.process.stdin is not None
         self.process.stdout.close()
+        self.process.stdin.close()
         self._log.close()
 
 
-class Conductor:
-    """One `run`, from prepared servers to the summary."""
+def folder_of(settings: Settings) -> Path:
+    """Where a replay keeps its order and its logs."""
+    return settings.folder / "replay"
 
-    def __init__(self, order: Order, settings: Settings, say: Callable[[str], None]):
+
+def engine_of(settings: Settings) -> Child:
+    """An engine that gets ready while the servers start, and begins when it is told."""
+    folder = folder_of(settings)
+    return Child(
+        "engine", ["-m", "streams.replay.engine", str(folder / "order.json"), WHEN_TOLD], folder / "engine.log"
+    )
+
+
+class Conductor:
+    """One `run`, from prepared servers to the summary.
+
+    engine: one that waits to be told to begin, if there is one already.
+    """
+
+    def __init__(self, order: Order, settings: Settings, say: Callable[[str], None], engine: Child | None = None):
         self._order = order
         self._settings = settings
         self._say = say
-        self._folder = settings.folder / "replay"
+        self._folder = folder_of(settings)
+        self._first_engine = engine
         self._cluster = Cluster(order.bootstrap_servers)
         self._begun = time.monotonic()
         self._restarts = 0
@@ -168,8 +200,9 @@ class Conductor:
         return True
 
     def _engine(self) -> Child:
-        words = ["-m", "streams.replay.engine", str(self._folder / "order.json")]
-        return Child("engine", words, self._log("engine"))
+        engine, self._first_engine = self._first_engine or engine_of(self._settings), None
+        engine.begin()
+        return engine
 
     def _keep_sink(self) -> None:
         """A sink that ended goes on where ClickHouse is."""

@@ -1,6 +1,8 @@
 """The engine's process of a replay on servers: all rooms, the paper venue and the driver.
 
-    python -m streams.replay.engine ORDER.json
+    python -m streams.replay.engine ORDER.json [--when-told]
+
+With `--when-told` it gets ready to work and waits for a line on stdin; without one, it ends.
 
 It may be killed at any point and started again: rooms go on from their tables, the venue from its ledger, and the
 driver leaves out what the log holds already. JSON lines on stdout say how far it is; the last one says `done`.
@@ -11,6 +13,7 @@ import json
 import signal
 import sys
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +31,8 @@ from schemas.topics import MARKET_BARS, MARKET_MARKS, ORDERS_COMMANDS
 from streams.execution.handler import Execution
 from streams.replay.actors import Market, Publishers, Relay, Timed
 from streams.replay.backtest import CLOCK, inform, publisher_of
-from streams.replay.once import Log, OnceSource
-from streams.replay.order import Order
+from streams.replay.once import ROLES, Log, OnceSource
+from streams.replay.order import WHEN_TOLD, Order
 from streams.replay.parent import end_with_parent
 from streams.replay.plan import Plan, opening
 from streams.rooms import all_rooms
@@ -61,7 +64,6 @@ class Engine:
             rules=self.plan.rules,
             ledger=SqliteLedger(folder / "paper-venue.sqlite"),
         )
-        self._log = Log(cluster, codec, order.environment)
         self._execution = Execution({self.plan.venue: PaperBroker(self._venue)}, Mode.REPLAY)
         self.rooms = [self.app.room(room, turns=True) for room in all_rooms()]
         self.effect = self.app.effect(
@@ -84,23 +86,21 @@ class Engine:
         self.time_us = 0
         self.stopping = False
 
-    def _source(self, role: str) -> OnceSource:
-        if role not in self._sources:
-            self._sources[role] = OnceSource(
-                self.app.cluster, self.app.codec, self.app.environment, role, self.app.progress, self._log
-            )
-        return self._sources[role]
-
     async def run(self) -> bool:
         """Replay the plan; false where it was stopped before its end."""
+        # The records of the beginning, sources and readers take as long as the rooms, and need nothing of them.
+        loop = asyncio.get_running_loop()
+        first = loop.run_in_executor(None, lambda: list(opening(self.plan)))
+        actors = loop.run_in_executor(None, self._all_actors)
         await self.app.start()
         try:
             await self._until_owned()
-            self._actors = self._all_actors()
+            self._actors = await actors
             await self._catch_up()
-            await self._open()
+            await self._open(await first)
             return await self._drive()
         finally:
+            await asyncio.gather(first, actors, return_exceptions=True)
             await self.app.stop()
             for source in self._sources.values():
                 source.close()
@@ -108,10 +108,16 @@ class Engine:
                 self._signals.close()
 
     def _all_actors(self) -> list[Timed]:
+        log = Log(self.app.cluster, self.app.codec, self.app.environment)
+        # Publishers write through the SDK that every provider gets.
+        for role in set(ROLES) - {"publishers"}:
+            self._sources[role] = OnceSource(
+                self.app.cluster, self.app.codec, self.app.environment, role, self.app.progress, log
+            )
         actors: list[AsyncActor] = [
             *self.rooms,
             self.effect,
-            Relay(self.app.reader(MARKET_MARKS, "relay", Start.BEGINNING), self._source("relay")),
+            Relay(self.app.reader(MARKET_MARKS, "relay", Start.BEGINNING), self._sources["relay"]),
             Market(
                 self._venue,
                 self.app.reader(MARKET_BARS, "paper_venue", Start.BEGINNING),
@@ -127,7 +133,7 @@ class Engine:
                     self.learner,
                     self.app.reader(MARKET_BARS, "publishers", Start.BEGINNING),
                     publisher_of(self._signals, self.learner),
-                    self._log,
+                    log,
                     self.app.progress,
                 )
             )
@@ -156,9 +162,9 @@ class Engine:
                 await asyncio.sleep(READY_POLL_S)
             door.gate.close()
 
-    async def _open(self) -> None:
-        for role, record in opening(self.plan):
-            self._source(role).write(record)
+    async def _open(self, first: Iterable[tuple[str, Record]]) -> None:
+        for role, record in first:
+            self._sources[role].write(record)
             inform(self._venue, record)
         await self._flush()
         await settle_async(self._actors)
@@ -179,8 +185,8 @@ class Engine:
     async def _begin(self, step: Step) -> bool:
         """Let clock and feed write; whether anything was new."""
         tick: Record = ClockTick(event_time_us=step.time_us, clock_id=CLOCK)
-        ticked = self._source("clock").write(tick) if step.time_us > self.time_us else False
-        fed = [self._source("feeds").write(record) for record in step.records]
+        ticked = self._sources["clock"].write(tick) if step.time_us > self.time_us else False
+        fed = [self._sources["feeds"].write(record) for record in step.records]
         await self._flush()
         return ticked or any(fed)
 
@@ -234,9 +240,18 @@ async def _main(order: Order, folder: Path) -> int:
     return 0
 
 
+def _told_to_begin() -> bool:
+    """Load what is slow to load, which takes longer than servers take to start; then wait for the word."""
+    import exchange_calendars  # noqa: F401, PLC0415 - nobody else needs it at once
+
+    return bool(sys.stdin.readline())
+
+
 def main() -> None:
     """Read the order from the file named on the command line, and carry it out."""
     end_with_parent()
+    if WHEN_TOLD in sys.argv and not _told_to_begin():
+        return
     path = Path(sys.argv[1])
     order = msgspec.json.decode(path.read_bytes(), type=Order)
     sys.exit(asyncio.run(_main(order, path.parent)))

@@ -8,6 +8,9 @@ import msgspec
 from connectors.feeds.data_sets import data_set
 from streams.replay.plan import Deployment, Plan
 
+WHEN_TOLD = "--when-told"
+"""Word to the engine's process: get ready, and begin at a line on stdin, when the order lies in the folder."""
+
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
     """A replay on servers, as it is kept in the run's folder.
