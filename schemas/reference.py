@@ -130,3 +130,20 @@ class TradingSession(Record, frozen=True):
     version: int
     sessions: list[Session]
     covers_until_us: UtcMicros
+
+
+class TradingStatus(Record, frozen=True):
+    """What its venue says of trading in one instrument, as FIX's SecurityTradingStatus (326) does: halted, or resumed.
+
+    instrument_id: our id of the instrument
+    version: rises with every change
+    halted: whether trading is halted
+    reason: the venue's words, for people
+    """
+
+    source_id: ClassVar[tuple[str, ...]] = ("instrument_id", "version")
+
+    instrument_id: str
+    version: int
+    halted: bool
+    reason: str = ""

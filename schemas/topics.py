@@ -65,6 +65,7 @@ MARKET_TICKS = Topic(
         market.Heartbeat,
         reference.Instrument,
         reference.TradingSession,
+        reference.TradingStatus,
     ),
     broadcast=frozenset({market.Heartbeat, reference.Instrument, reference.TradingSession}),
     writers=("feeds", "reference"),
@@ -143,6 +144,7 @@ ACCOUNTS_INBOX = Topic(
         reference.Instrument,
         reference.FeeSchedule,
         reference.TradingSession,
+        reference.TradingStatus,
         risk.LimitChange,
         control.StrategyControl,
         control.KillSwitch,
@@ -158,6 +160,7 @@ ACCOUNTS_INBOX = Topic(
             reference.Instrument,
             reference.FeeSchedule,
             reference.TradingSession,
+            reference.TradingStatus,
             control.StrategyControl,
             control.KillSwitch,
         }

@@ -11,7 +11,7 @@ from schemas.execution import BrokerCash, BrokerPositions, ExecutionReport, NotS
 from schemas.intent import ManualOrder, TradeIntent
 from schemas.market import MarkBatch
 from schemas.record import Part, Record
-from schemas.reference import FeeSchedule, Instrument, TradingSession
+from schemas.reference import FeeSchedule, Instrument, TradingSession, TradingStatus
 from schemas.risk import DiscrepancyResolved, LimitChange
 from schemas.topics import ACCOUNTS_INBOX, Topic
 from streams.accounts import controls, manual, reports, ticks, wishes
@@ -32,7 +32,7 @@ PARTS: tuple[tuple[str, type[Part]], ...] = (
 )  # fmt: skip
 SHARED_PARTS: dict[str, type[Part]] = {
     "time": Time, "instrument": Instrument, "mark": KnownMark, "fees": FeeSchedule, "calendar": TradingSession,
-    "strategy": Standing, "switch": Switch,
+    "status": TradingStatus, "strategy": Standing, "switch": Switch,
 }  # fmt: skip
 
 
@@ -135,8 +135,8 @@ class Accounts(Room[Account, Shared]):
         instruments = by_kind["instrument"]
         return Shared(
             time=by_kind["time"].get("", Time()), instruments=instruments, marks=by_kind["mark"], fees=by_kind["fees"],
-            calendars=by_kind["calendar"], strategies=by_kind["strategy"], switches=by_kind["switch"],
-            pairs=pairs_of(instruments.values()),
+            calendars=by_kind["calendar"], statuses=by_kind["status"],
+            strategies=by_kind["strategy"], switches=by_kind["switch"], pairs=pairs_of(instruments.values()),
         )  # fmt: skip
 
     def shared_part_types(self) -> Mapping[str, type[Part]]:
@@ -162,7 +162,8 @@ def precisely() -> Iterator[None]:
 def _members(shared: Shared) -> tuple[tuple[str, Mapping[str, Part]], ...]:
     return (
         ("instrument", shared.instruments), ("mark", shared.marks), ("fees", shared.fees),
-        ("calendar", shared.calendars), ("strategy", shared.strategies), ("switch", shared.switches),
+        ("calendar", shared.calendars), ("status", shared.statuses),
+        ("strategy", shared.strategies), ("switch", shared.switches),
     )  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from schemas.control import ClockTick, KillSwitch, KillVerb, Scope, StrategyControl, StrategyVerb, TradingState
 from schemas.market import Mark, MarkBatch
 from schemas.record import Part, Record
-from schemas.reference import FeeSchedule, Instrument, InstrumentClass, TradingSession
+from schemas.reference import FeeSchedule, Instrument, InstrumentClass, TradingSession, TradingStatus
 from schemas.scalars import DAY_US, SECOND_US
 
 WINDOW_US = 300 * SECOND_US
@@ -97,6 +97,7 @@ class Shared(Part, frozen=True):
     marks: dict[str, KnownMark] = field(default_factory=dict)
     fees: dict[str, FeeSchedule] = field(default_factory=dict)
     calendars: dict[str, TradingSession] = field(default_factory=dict)
+    statuses: dict[str, TradingStatus] = field(default_factory=dict)
     strategies: dict[str, Standing] = field(default_factory=dict)
     switches: dict[str, Switch] = field(default_factory=dict)
     pairs: dict[str, str] = field(default_factory=dict)
@@ -133,6 +134,11 @@ def fold(shared: Shared, record: Record) -> Shared:
             if session is not None and session.version >= record.version:
                 return shared
             return replace(shared, calendars={**shared.calendars, record.calendar: record})
+        case TradingStatus():
+            status = shared.statuses.get(record.instrument_id)
+            if status is not None and status.version >= record.version:
+                return shared
+            return replace(shared, statuses={**shared.statuses, record.instrument_id: record})
         case StrategyControl():
             return _strategy(shared, record)
         case KillSwitch():

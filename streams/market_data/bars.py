@@ -32,6 +32,7 @@ class Reading(NamedTuple):
 
     exponent: prices are integers times ten to it
     tick: the tick size in that unit
+    halted: why trading is halted; empty where it is not
     """
 
     instrument: Instrument
@@ -39,6 +40,7 @@ class Reading(NamedTuple):
     interval_us: int
     exponent: int
     tick: int
+    halted: str = ""
 
 
 class Row(NamedTuple):
@@ -65,7 +67,7 @@ def fold_bars(
         return market
     before = series = market.series.get(key) or Series()
     exponent = batch.price_exponent
-    reading = Reading(instrument, calendar, batch.interval_us, exponent, ticks_of(instrument, exponent))
+    reading = Reading(instrument, calendar, batch.interval_us, exponent, ticks_of(instrument, exponent), header.halted)
     status, mark_us = header.status, header.mark_us
     for index in range(skip, rows):
         row = _row(instrument, batch, index)
@@ -92,6 +94,8 @@ def fold_bars(
         last_us=header.last_us,
         suspect=header.suspect,
         doubts=header.doubts,
+        halted=header.halted,
+        status_version=header.status_version,
     )
     all_series = market.series if series is before else {**market.series, key: series}
     return Market(header=header, series=all_series, forming=market.forming)
@@ -103,14 +107,16 @@ def admit(reading: Reading, row: Row, series: Series, outputs: list[Record]) -> 
     divisor = 10.0**-reading.exponent
     prices = (opened / divisor, high / divisor, low / divisor, close / divisor)
     turnover = None if row.volume is None else prices[3] * float(row.volume)
-    status, reason = MarketStatus.OPEN, ""
+    status, reason = (MarketStatus.HALTED, reading.halted) if reading.halted else (MarketStatus.OPEN, "")
     instrument, end_us = reading.instrument, row.cause.event_time_us
     if low <= 0 or reading.tick > 1:
         _flag_prices(reading, row, outputs)
     if series.end_us:
         missing = bars_missing(instrument.calendar, reading.calendar, series.end_us, end_us, reading.interval_us)
         if missing:
-            status, reason = MarketStatus.GAP, f"{missing} bars missing since {iso_of(series.end_us)}"
+            gap = f"{missing} bars missing since {iso_of(series.end_us)}"
+            if not reading.halted:
+                status, reason = MarketStatus.GAP, gap
             outputs.append(
                 finding(
                     row.cause,
@@ -118,7 +124,7 @@ def admit(reading: Reading, row: Row, series: Series, outputs: list[Record]) -> 
                     FLAGGED,
                     value=str(missing),
                     limit=instrument.calendar,
-                    detail=reason,
+                    detail=gap,
                 )
             )
         _flag_size(instrument, row.cause, prices, turnover, series, outputs)

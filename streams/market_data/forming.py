@@ -142,7 +142,9 @@ def _closed(
     if forming.end_us <= series.end_us:
         return market
     # the ticks were held to the tick size themselves, and the middle of two need not be on it
-    reading = Reading(instrument, calendar, instrument.tick_bar_us, forming.exponent, tick=1)
+    reading = Reading(
+        instrument, calendar, instrument.tick_bar_us, forming.exponent, tick=1, halted=market.header.halted
+    )
     row = Row(
         cause._replace(event_time_us=forming.end_us),
         (forming.open, forming.high, forming.low, forming.close),

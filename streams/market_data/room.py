@@ -8,10 +8,11 @@ import msgspec
 from schemas import metrics
 from schemas.market import BarBatch, Heartbeat, QualityAction, QualityCode, QuoteBatch, TradeBatch
 from schemas.record import Part, Record
-from schemas.reference import Instrument, TradingSession
+from schemas.reference import Instrument, TradingSession, TradingStatus
 from schemas.scalars import SCALE, SECOND_US
 from schemas.topics import MARKET_TICKS, Topic
 from streams.market_data.bars import fold_bars
+from streams.market_data.halts import fold_status
 from streams.market_data.rules.calendars import calendar_of
 from streams.market_data.rules.quality import Cause, finding
 from streams.market_data.silence import find_stale, fold_heartbeat
@@ -55,6 +56,8 @@ class MarketData(Room[Market, Reference]):
                 if len(state.header.cursors) > 1:
                     cause = Cause(record.times_us[-1], record.instrument_id, record.feed_id, record.sequence)
                     state = find_stale(state, instrument, calendar, cause, outputs)
+            case TradingStatus() if record.instrument_id in shared.instruments:
+                state = fold_status(state, shared.instruments[record.instrument_id], record, outputs)
             case Heartbeat() if state.header.instrument_id in shared.instruments:
                 instrument = shared.instruments[state.header.instrument_id]
                 calendar = shared.calendars.get(instrument.calendar)

@@ -14,7 +14,7 @@ from streams.market_data.forming import close_due
 from streams.market_data.rules.calendars import is_open, open_between
 from streams.market_data.rules.quality import Cause, finding
 from streams.market_data.rules.volatility import condition_of
-from streams.market_data.state import Calendar, Cursor, Market, Series
+from streams.market_data.state import Calendar, Cursor, Market, newest_series
 
 TICKS_SILENT_US = 300 * SECOND_US
 BARS_SILENT = 5
@@ -31,7 +31,9 @@ def fold_heartbeat(
     market = find_stale(market, instrument, calendar, cause, outputs, f"{feed_id}/")
     header = market.header
     status, reason = header.status, ""
-    if is_open(instrument.calendar, calendar, now_us) is False:
+    if header.halted:
+        status, reason = MarketStatus.HALTED, header.halted
+    elif is_open(instrument.calendar, calendar, now_us) is False:
         status, reason = MarketStatus.CLOSED, f"{instrument.calendar} is closed"
     elif header.cursors and all(cursor.stale for cursor in header.cursors.values()):
         status, reason = MarketStatus.STALE, "every stream is silent"
@@ -39,8 +41,7 @@ def fold_heartbeat(
         status, reason = MarketStatus.OPEN, "the market is open and told"
     if status is header.status:
         return market
-    newest = max(market.series.values(), key=lambda series: series.end_us, default=_NO_SERIES)
-    outputs.append(condition_of(newest, instrument, now_us, status, reason))
+    outputs.append(condition_of(newest_series(market), instrument, now_us, status, reason))
     return msgspec.structs.replace(market, header=msgspec.structs.replace(header, status=status))
 
 
@@ -81,6 +82,3 @@ def _bound_us(stream: str) -> int:
     """How long a stream may be silent while its market trades."""
     kind, _, interval = stream.partition("/")[2].partition("/")
     return int(interval) * BARS_SILENT if kind == "bars" else TICKS_SILENT_US
-
-
-_NO_SERIES = Series()

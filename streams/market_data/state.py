@@ -85,6 +85,7 @@ class Header(Part, frozen=True):
     unmarked_low, unmarked_high: extremes since the newest mark; absent where there are none
     last, last_us: newest believed price of a quote or trade, and its time; 0 before the first
     suspect, doubts: newest price refused for being too far from it, and how many were refused in a row
+    halted, status_version: why its venue halted trading, empty where it did not, and the version of what it said
     """
 
     instrument_id: str
@@ -98,6 +99,8 @@ class Header(Part, frozen=True):
     last_us: int = 0
     suspect: float = 0.0
     doubts: int = 0
+    halted: str = ""
+    status_version: int = 0
 
 
 class Market(Part, frozen=True):
@@ -106,6 +109,14 @@ class Market(Part, frozen=True):
     header: Header
     series: dict[str, Series] = msgspec.field(default_factory=dict)
     forming: dict[str, Forming] = msgspec.field(default_factory=dict)
+
+
+def newest_series(market: Market) -> Series:
+    """The series of the newest bar, an empty one before the first."""
+    return max(market.series.values(), key=lambda series: series.end_us, default=_NO_SERIES)
+
+
+_NO_SERIES = Series()
 
 
 class Calendar(Part, frozen=True):

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from schemas.control import KillSwitch, KillVerb
-from schemas.topics import ACCOUNTS_INBOX, CONTROL_KILL
+from schemas.reference import TradingStatus
+from schemas.topics import ACCOUNTS_INBOX, CONTROL_KILL, MARKET_TICKS
 from streams.commands.connections import records_of
 from tests.streams.commands.desk import Desk
 
@@ -80,3 +81,14 @@ def test_a_halt_after_the_replay_lies_in_both_topics_with_the_time_of_the_replay
     assert said["event_time_us"].startswith("2020-06-30")
     left = ran.json("replay", "inbox")
     assert (left["equal"], left["waiting"]) == (True, ACCOUNTS_INBOX.partitions)
+
+
+def test_a_venue_s_halt_is_told_to_market_data_once_and_to_every_partition_of_accounts(ran: Ran) -> None:
+    told = [ran.json("market", *words) for words in (("halt", "WTI", "--reason", "limit"), ("resume", "WTI"))]
+    found = ran.connection()
+    for topic, copies in ((MARKET_TICKS, 1), (ACCOUNTS_INBOX, ACCOUNTS_INBOX.partitions)):
+        said = [record for record in records_of(found, topic) if isinstance(record, TradingStatus)]
+        assert sorted((one.version, one.halted, one.reason) for one in said) == sorted(
+            [(told[0]["version"], True, "limit"), (told[1]["version"], False, "")] * copies
+        )
+    assert told[0]["version"] < told[1]["version"]

@@ -59,9 +59,13 @@ def restricted(view: View) -> Reading:
 
 
 def session(view: View) -> Reading:
+    """The venue has not halted the instrument, and its calendar is in session or will be before long."""
     instrument = view.instrument
     if instrument is None:
         return denied("SESSION_UNKNOWN")
+    status = view.shared.statuses.get(instrument.instrument_id)
+    if status is not None and status.halted:
+        return denied("MARKET_HALTED", status.reason or "halted")
     if instrument.calendar == "24/7":
         return passed("24/7")
     calendar = view.shared.calendars.get(instrument.calendar)

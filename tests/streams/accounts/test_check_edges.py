@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from schemas.control import KillVerb as Verb
 from schemas.control import MarginRegime, Scope, SizingMethod
 from schemas.order import ExecType, Side
-from schemas.reference import ContractKind, InstrumentClass
+from schemas.reference import ContractKind, InstrumentClass, TradingStatus
 from schemas.risk import CheckOutcome
 from streams.accounts.risk.latches import latch
 from streams.accounts.room import precisely
@@ -158,3 +158,15 @@ def test_an_order_that_meets_another_of_any_price_says_market() -> None:
     it.tell(wish("a", direction=0.001))
     denied = check(it, sell(1), "self_match")
     assert (denied.code, denied.value, denied.limit) == ("SELF_MATCH", "market", "market")
+
+
+def test_a_halt_of_the_venue_denies_every_order_in_the_instrument_until_it_ends() -> None:
+    it = holding(desk(), 10)
+    status = TradingStatus(event_time_us=NOON, instrument_id="WTI", version=2, halted=True, reason="limit up")
+    it.tell(status, replace(status, version=1, halted=False))
+    for proposal in (buy(1), sell(10)):
+        denied = check(it, proposal, "session")
+        assert (denied.outcome, denied.code, denied.value) == (CheckOutcome.HARD, "MARKET_HALTED", "limit up")
+    it.check_codec()
+    it.tell(replace(status, version=3, halted=False))
+    assert check(it, buy(1), "session").outcome is CheckOutcome.PASS
