@@ -6,6 +6,7 @@ Whatever a crash leaves behind is a chunk that is begun and not done, and the ne
 writes it again before going on behind it.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -195,19 +196,20 @@ class Contents:
         return len(self._events)
 
 
-def write(server: ClickHouse, contents: Contents, token: str) -> int:
-    """Insert all rows, those of the types first; return how many. What ClickHouse cannot read becomes a problem.
+def write(server: ClickHouse, contents: Contents, token: str) -> Counter[str]:
+    """Insert all rows, those of the types first; return how many by table. What cannot be read becomes a problem.
 
     Raises Unavailable, and Refused where it is not the rows that are refused.
     """
-    count = 0
+    count: Counter[str] = Counter()
     for (table, schema_id), insert in sorted(contents.inserts.items(), key=lambda item: item[0]):
         bad = _insert(server, insert, f"{token}/{table}/{schema_id}", 0, len(insert.rows))
         for index, why in bad.items():
             contents.problems[insert.sources[index]] = why
-        count += len(insert.rows) - len(bad)
+        count[table] += len(insert.rows) - len(bad)
     server.insert_rows(EVENTS, "RowBinary", contents.events(), f"{token}/{EVENTS}")
-    return count + len(contents)
+    count[EVENTS] += len(contents)
+    return count
 
 
 def _insert(server: ClickHouse, insert: Insert, token: str, low: int, high: int) -> dict[int, str]:

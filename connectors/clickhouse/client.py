@@ -2,7 +2,8 @@
 
 import logging
 import re
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import clickhouse_connect
@@ -45,6 +46,8 @@ class ClickHouse:
         self._user, self._password = user, password
         self._timeout_s = timeout_s
         self._client: Any = None
+        self.inserted: Callable[[str, bool, float], None] = lambda *_: None
+        """Told of each insert: its table, whether ClickHouse took it, and the seconds."""
 
     def command(self, sql: str, parameters: Mapping[str, Any] | None = None) -> Any:
         """Run a statement that answers with at most one value."""
@@ -70,11 +73,16 @@ class ClickHouse:
             "async_insert": 0,
             "input_format_avro_allow_missing_fields": 1,
         }
-        self._tried(
-            lambda client: client.raw_insert(
-                f"`{self.database}`.`{table}`", insert_block=body, fmt=form, settings=settings
+        begun, taken = time.perf_counter(), False
+        try:
+            self._tried(
+                lambda client: client.raw_insert(
+                    f"`{self.database}`.`{table}`", insert_block=body, fmt=form, settings=settings
+                )
             )
-        )
+            taken = True
+        finally:
+            self.inserted(table, taken, time.perf_counter() - begun)
 
     def close(self) -> None:
         """Let go of the connections."""

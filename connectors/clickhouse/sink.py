@@ -21,7 +21,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaExcepti
 
 from connectors.clickhouse.chunks import Bounds, Ledger, Place, Range, Taken
 from connectors.clickhouse.client import ClickHouse
-from connectors.clickhouse.writer import Abandoned, Flight, Progress, SchemaText, Writer
+from connectors.clickhouse.writer import Abandoned, Flight, Progress, SchemaText, Writer, oldest
 from schemas.topics import TOPICS, Topic
 
 _log = structlog.get_logger(__name__)
@@ -153,6 +153,20 @@ class Sink:
     def partitions(self) -> int:
         """How many partitions it reads."""
         return len(self._owned)
+
+    @property
+    def waiting_ms(self) -> dict[str, int | None]:
+        """When the oldest record that is taken and not written came to the log, by topic; None where there is none.
+
+        While ClickHouse is away this is the oldest that it lacks: the sink reads on only when it has room.
+        """
+        found: dict[str, int | None] = dict.fromkeys(sorted({at.topic for at in list(self._owned)}))
+        flight = self._flight
+        for waiting in (oldest(self._buffer.records), flight.oldest_ms if flight is not None else {}):
+            for topic, since_ms in waiting.items():
+                known = found.get(topic)
+                found[topic] = since_ms if known is None else min(known, since_ms)
+        return found
 
     @property
     def caught_up(self) -> bool:

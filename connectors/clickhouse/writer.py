@@ -1,9 +1,10 @@
 """The writer: one chunk at a time into ClickHouse, tried until it is in, while others read on."""
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 import structlog
@@ -34,6 +35,7 @@ class Progress:
     """What a sink has done since it began, for metrics and for people.
 
     records, rows, chunks: written
+    by_table: rows written by table
     problems: records without a row in the table of their type
     recovered: chunks that somebody else had begun
     failures: times that ClickHouse, Kafka or the registry was away; `last_failure` says how
@@ -42,6 +44,7 @@ class Progress:
     records: int = 0
     rows: int = 0
     chunks: int = 0
+    by_table: Counter[str] = field(default_factory=Counter)
     problems: int = 0
     recovered: int = 0
     failures: int = 0
@@ -58,13 +61,22 @@ class Abandoned(Exception):
     """The chunk's partitions are another's now, or the sink is to stop, and ClickHouse has not answered yet."""
 
 
+def oldest(records: Records) -> dict[str, int]:
+    """When the first of these records was written, by topic; wall clock, milliseconds. May be asked by any thread."""
+    found: dict[str, int] = {}
+    for at, taken in list(records.items()):
+        found[at.topic] = min(found.get(at.topic, taken[0].written_ms), taken[0].written_ms)
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class Flight:
-    """A chunk on its way. `abandon` lets it give up at its next failure."""
+    """A chunk on its way. `abandon` lets it give up at its next failure; `oldest_ms` is by topic."""
 
     ranges: Mapping[Place, Range]
     done: Future[None]
     abandon: threading.Event
+    oldest_ms: Mapping[str, int]
 
 
 class Writer:
@@ -97,7 +109,7 @@ class Writer:
         def work() -> None:
             self._fill(self._until_done(lambda: self._ledger.begun(ranges), abandon), records, abandon)
 
-        return Flight(ranges, self._thread.submit(work), abandon)
+        return Flight(ranges, self._thread.submit(work), abandon, oldest(records))
 
     def resume(self, bounds: Bounds, records: Records) -> Flight:
         """Write a chunk whose bounds somebody has said already."""
@@ -107,7 +119,7 @@ class Writer:
             self._fill(bounds, records, abandon)
             self._progress.recovered += 1
 
-        return Flight(bounds.ranges, self._thread.submit(work), abandon)
+        return Flight(bounds.ranges, self._thread.submit(work), abandon, oldest(records))
 
     def ask(self, question: Callable[[], _Answer]) -> Future[_Answer]:
         """Ask ClickHouse something between two chunks, until it answers."""
@@ -125,7 +137,8 @@ class Writer:
         self._until_done(lambda: self._ledger.finished(bounds), abandon)
         done = self._progress
         done.chunks += 1
-        done.rows += rows
+        done.rows += rows.total()
+        done.by_table.update(rows)
         done.records += len(contents)
         done.problems += len(contents.problems)
 

@@ -20,6 +20,9 @@ FolderOption = Annotated[Path | None, typer.Option("--folder", help="Local state
 KafkaOption = Annotated[str | None, typer.Option("--bootstrap-servers", help="Kafka.  [default: embedded]")]
 RegistryOption = Annotated[str | None, typer.Option("--registry-url", help="Schema registry.  [default: embedded]")]
 ClickHouseOption = Annotated[str | None, typer.Option("--clickhouse-url", help="ClickHouse.  [default: embedded]")]
+HealthOption = Annotated[
+    int | None, typer.Option("--health-port", help="Where it answers; a free port where it is taken.  [default: 18080]")
+]
 LOOK_EVERY_S = 0.5
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -74,18 +77,24 @@ def sink(
     bootstrap_servers: KafkaOption = None,
     registry_url: RegistryOption = None,
     clickhouse_url: ClickHouseOption = None,
+    health_port: HealthOption = None,
 ) -> None:
     """Carry every topic into ClickHouse until stopped; while ClickHouse is away, only the lag grows."""
     from connectors.clickhouse.sink import Sink  # noqa: PLC0415 - help must be quick
     from connectors.registry.client import ConfluentRegistry  # noqa: PLC0415
     from streams.commands.connections import connect  # noqa: PLC0415
     from streams.commands.data import clickhouse_url as clickhouse_address  # noqa: PLC0415
+    from streams.commands.endpoint import serving, watch_sink  # noqa: PLC0415
     from streams.commands.settings_of import settings  # noqa: PLC0415
     from streams.commands.topic_tools import registry_address  # noqa: PLC0415
     from streams.preparation import clickhouse_of  # noqa: PLC0415
 
     chosen = settings(
-        folder=folder, bootstrap_servers=bootstrap_servers, registry_url=registry_url, clickhouse_url=clickhouse_url
+        folder=folder,
+        bootstrap_servers=bootstrap_servers,
+        registry_url=registry_url,
+        clickhouse_url=clickhouse_url,
+        health_port=health_port,
     )
     found = connect(chosen)
     server = clickhouse_of(chosen, clickhouse_address(chosen))
@@ -99,7 +108,9 @@ def sink(
     say(f"✓ sink        {chosen.environment} into {server.database} at {server.url}")
     watching.start()
     try:
-        progress = sinking.run()
+        with serving(chosen.environment, "sink", chosen.health_port) as exporter:
+            watch_sink(sinking, server, exporter)
+            progress = sinking.run()
     finally:
         ended.set()
         watching.join()
@@ -122,14 +133,20 @@ def _watch(sinking: "Sink", ended: threading.Event) -> None:
 
 
 def clock(
-    folder: FolderOption = None, bootstrap_servers: KafkaOption = None, registry_url: RegistryOption = None
+    folder: FolderOption = None,
+    bootstrap_servers: KafkaOption = None,
+    registry_url: RegistryOption = None,
+    health_port: HealthOption = None,
 ) -> None:
     """Tell every inbox the time, each second, until stopped. In a replay the time is the feed's."""
     from streams.commands.settings_of import settings  # noqa: PLC0415 - help must be quick
 
-    chosen = settings(folder=folder, bootstrap_servers=bootstrap_servers, registry_url=registry_url)
+    chosen = settings(
+        folder=folder, bootstrap_servers=bootstrap_servers, registry_url=registry_url, health_port=health_port
+    )
     _refuse_replay(chosen, "clock", "the time of a replay is that of its records")
     from streams.commands.connections import connect  # noqa: PLC0415
+    from streams.commands.endpoint import clock_samples, serving  # noqa: PLC0415
     from streams.runtime.source import Source  # noqa: PLC0415
     from streams.sources.clock import Clock  # noqa: PLC0415
 
@@ -139,21 +156,30 @@ def clock(
     stopping = _until_stopped()
     say(f"✓ clock       ticks each second for {found.environment}")
     try:
-        ticking.run(stopping)
+        with serving(chosen.environment, "clock", chosen.health_port) as exporter:
+            exporter.ask(source.samples)
+            exporter.ask(lambda: clock_samples(ticking))
+            ticking.run(stopping)
     finally:
         source.close()
     say(f"stopped: {ticking.ticks} ticks")
 
 
 def relay(
-    folder: FolderOption = None, bootstrap_servers: KafkaOption = None, registry_url: RegistryOption = None
+    folder: FolderOption = None,
+    bootstrap_servers: KafkaOption = None,
+    registry_url: RegistryOption = None,
+    health_port: HealthOption = None,
 ) -> None:
     """Carry marks of instruments to every account, conflated each tenth of a second, until stopped."""
     from streams.commands.settings_of import settings  # noqa: PLC0415 - help must be quick
 
-    chosen = settings(folder=folder, bootstrap_servers=bootstrap_servers, registry_url=registry_url)
+    chosen = settings(
+        folder=folder, bootstrap_servers=bootstrap_servers, registry_url=registry_url, health_port=health_port
+    )
     _refuse_replay(chosen, "relay", "a replay relays its marks step by step, in its own turns")
     from streams.commands.connections import connect  # noqa: PLC0415
+    from streams.commands.endpoint import relay_samples, serving  # noqa: PLC0415
     from streams.runtime.source import Source  # noqa: PLC0415
     from streams.sources.relay import MarksRelay  # noqa: PLC0415
 
@@ -163,7 +189,10 @@ def relay(
     stopping = _until_stopped()
     say(f"✓ relay       marks of {found.environment} to every account")
     try:
-        relaying.run(stopping)
+        with serving(chosen.environment, "relay", chosen.health_port) as exporter:
+            exporter.ask(source.samples)
+            exporter.ask(lambda: relay_samples(relaying))
+            relaying.run(stopping)
     finally:
         source.close()
     say(f"stopped: {relaying.marks} marks in {relaying.sent} batches, {relaying.unreadable} unreadable")

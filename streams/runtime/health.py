@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from schemas import metrics
 from streams.runtime import gauges
 from streams.runtime.carrier import Carrier, Owned, Standing
 from streams.runtime.metrics import Exporter, Sample
@@ -26,8 +27,14 @@ Answer = tuple[int, str, bytes]
 class Health:
     """The server, and what it asks."""
 
-    def __init__(self, exporter: Exporter, host: str = "0.0.0.0"):  # noqa: S104 - a probe comes from outside
+    def __init__(
+        self,
+        exporter: Exporter,
+        host: str = "0.0.0.0",  # noqa: S104 - a probe comes from outside
+        role: str = "worker",
+    ):
         self._exporter = exporter
+        self._role = role
         self._host = host
         self._doors: list[tuple[str, str, Carrier, Callable[[], Mapping[str, Any]]]] = []
         self._others: list[Callable[[], str]] = []
@@ -112,7 +119,9 @@ class Health:
     def _samples(self) -> Iterator[Sample]:
         for name, topic, carrier, _ in self._doors:
             yield from gauges.of_carrier(name, topic, carrier)
-        yield from gauges.of_readiness([name for name, *_ in self._doors], self.not_ready())
+        held = self.not_ready()
+        yield from gauges.of_readiness([name for name, *_ in self._doors], held)
+        yield Sample(metrics.READY, self._role, ("process",), not held)
 
     def _one(self, topic: str, carrier: Carrier, counts: Mapping[str, Any]) -> dict[str, Any]:
         oldest_ms = carrier.oldest_ms

@@ -43,6 +43,7 @@ class Clock:
         self._say = say
         self._wall = wall
         self._last_us = 0
+        self._began_us = wall()
         self.ticks = 0
 
     def run(self, stopping: threading.Event) -> None:
@@ -50,6 +51,11 @@ class Clock:
         while not stopping.is_set():
             self.turn()
             stopping.wait(wait_us(self._wall()) / SECOND_US)
+
+    @property
+    def told_s(self) -> float:
+        """What the newest tick says, or when this clock began where it has said none; seconds of UTC."""
+        return (self._last_us or self._began_us) / SECOND_US
 
     def turn(self) -> None:
         """Write the tick that is due, if one is."""

@@ -80,6 +80,7 @@ class MarksRelay:
     def __init__(
         self, cluster: Cluster, codec: RecordCodec, environment: str, source: Source, say: Callable[[str], None]
     ):
+        self.topic = MARKET_MARKS.name
         self._group = f"{environment}.relay"
         self._topic = MARKET_MARKS.full_name(environment)
         self._admin = administrator(cluster)

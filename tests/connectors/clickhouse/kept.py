@@ -45,7 +45,7 @@ def keep(server: ClickHouse, records: Iterable[tuple[Topic, Record]], token: str
     by_place: dict[Place, list[Taken]] = {}
     for number, (topic, record) in enumerate(records):
         by_place.setdefault(Place(topic.name, 0), []).append(taken(record, number))
-    return write(server, Contents(by_place, layouts(schema_ids(by_place))), token)
+    return write(server, Contents(by_place, layouts(schema_ids(by_place))), token).total()
 
 
 def column(server: ClickHouse, sql: str, **parameters: Any) -> list[Any]:
