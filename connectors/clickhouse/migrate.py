@@ -3,7 +3,8 @@
 Three kinds of steps, each harmless to repeat, so one that was interrupted is simply run again:
 
 1. numbered steps (`STEPS`), each once, for what the records do not say;
-2. the tables of the records: a missing table is made, a missing column is added. Records only ever gain fields, so
+2. the tables of the records: a missing table is made, a missing column or index is added (an index knows the rows
+   that come or are merged from then on). Records only ever gain fields, so
    nothing else can be needed; a column of another type is refused, and no column is ever dropped;
 3. the views of `views/`, replaced where their text differs.
 
@@ -79,11 +80,11 @@ def migrate(server: ClickHouse, *, owner: str | None = None) -> list[str]:
 def _lacking(server: ClickHouse) -> list[tuple[str, str]]:
     """What is to be done, in words and as statements, in order."""
     database = server.database
-    known = _columns(server)
+    known, indexed = _columns(server), _indexes(server)
     todo: list[tuple[str, str]] = []
     todo += _steps(server, known)
     for table in tables():
-        todo += _conformed(table, known.get(table.name), database)
+        todo += _conformed(table, known.get(table.name), indexed.get(table.name, set()), database)
     todo += _views(server)
     return todo
 
@@ -112,7 +113,7 @@ def _steps(server: ClickHouse, known: dict[str, dict[str, str]]) -> list[tuple[s
     return todo
 
 
-def _conformed(table: Table, known: dict[str, str] | None, database: str) -> list[tuple[str, str]]:
+def _conformed(table: Table, known: dict[str, str] | None, indexed: set[str], database: str) -> list[tuple[str, str]]:
     if known is None:
         return [(f"make {table.name}", table.create(database))]
     adds = []
@@ -124,9 +125,17 @@ def _conformed(table: Table, known: dict[str, str] | None, database: str) -> lis
                 f"{database}.{table.name}.{column.name} is {known[column.name]}, not {column.type}; "
                 "use another environment, or mend the table by hand"
             )
-    if not adds:
+    what = [f"{len(adds)} columns"] if adds else []
+    lacking = [
+        f"ADD INDEX IF NOT EXISTS {sql.removeprefix('INDEX ')}"
+        for name, sql in table.indexes.items()
+        if name not in indexed
+    ]
+    what += [f"{len(lacking)} indexes"] if lacking else []
+    if not what:
         return []
-    return [(f"add {len(adds)} columns to {table.name}", f"ALTER TABLE `{database}`.`{table.name}` {', '.join(adds)}")]
+    alter = f"ALTER TABLE `{database}`.`{table.name}` {', '.join(adds + lacking)}"
+    return [(f"add {' and '.join(what)} to {table.name}", alter)]
 
 
 def _spelt(kind: str) -> str:
@@ -150,6 +159,18 @@ def _views(server: ClickHouse) -> list[tuple[str, str]]:
             create = f"CREATE OR REPLACE VIEW `{server.database}`.`{view.name}` AS\n{body}\nCOMMENT '{spelt}'"
             todo.append((f"make view {view.name}", create))
     return todo
+
+
+def _indexes(server: ClickHouse) -> dict[str, set[str]]:
+    """Names of the skipping indexes by table."""
+    rows = server.rows(
+        "SELECT table, name FROM system.data_skipping_indices WHERE database = {database:String}",
+        {"database": server.database},
+    )
+    known: dict[str, set[str]] = {}
+    for table, name in rows:
+        known.setdefault(table, set()).add(name)
+    return known
 
 
 def _columns(server: ClickHouse) -> dict[str, dict[str, str]]:

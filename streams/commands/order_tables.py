@@ -104,11 +104,13 @@ def _row_of(events: "list[OrderEvent]") -> Row:
     )  # fmt: skip
     row = {name: shown(getattr(last, name)) for name in same}
     filled = shown(last.cumulative_quantity)
+    acknowledged = min((event.event_time_us for event in events if event.status == "NEW"), default=None)
     return {
         **row,
         "filled_quantity": filled,
         "began": _iso(min(times)),
         "moved": _iso(max(times)),
+        "acknowledged": None if acknowledged is None else _iso(acknowledged),
         "steps": len(events),
     }
 

@@ -17,6 +17,7 @@ from schemas.position import PnlDimension
 from schemas.scalars import DAY_US
 from streams.pnl.performance.returns import Period, Series, SeriesError
 from streams.pnl.performance.summary import Summary, summarise
+from streams.pnl.performance.trades import ClosedTrade
 
 EPOCH = date(1970, 1, 1)
 
@@ -76,6 +77,73 @@ class Execution:
 
 
 @dataclass(frozen=True, slots=True)
+class Shortfall:
+    """What the orders of one strategy at one venue cost against paper, by size; the four parts add up to `shortfall`.
+
+    notional_from: least value of the orders counted here, in the currency
+    arrival_bps, vwap_bps, twap_bps, close_bps: mean cost against these prices; None where one is not known
+    """
+
+    strategy_id: str
+    venue: str
+    notional_from: float
+    currency: str
+    orders: int
+    ordered: Decimal
+    delay: Decimal
+    execution: Decimal
+    opportunity: Decimal
+    fees: Decimal
+    shortfall: Decimal
+    arrival_bps: float | None
+    vwap_bps: float | None
+    twap_bps: float | None
+    close_bps: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Trade:
+    """One row of `trades`: a round trip of a strategy in an instrument, from flat to flat."""
+
+    strategy_id: str
+    instrument_id: str
+    provider_id: str
+    direction: str
+    currency: str
+    quantity: Decimal
+    multiplier: Decimal
+    entry_us: int
+    exit_us: int
+    entry_price: Decimal
+    exit_price: Decimal
+    pnl: Decimal
+    fees: Decimal
+    mae: Decimal
+    mfe: Decimal
+    entry_kind: str
+    entry_reason: str
+    exit_kind: str
+    exit_reason: str
+
+    def closed(self) -> ClosedTrade:
+        """As the statistics take it."""
+        return ClosedTrade(
+            entry_time_us=self.entry_us,
+            exit_time_us=self.exit_us,
+            quantity=self.quantity if self.direction == "LONG" else -self.quantity,
+            entry_price=self.entry_price,
+            exit_price=self.exit_price,
+            pnl=self.pnl,
+            fees=self.fees,
+            mae=self.mae,
+            mfe=self.mfe,
+            multiplier=self.multiplier,
+            entry_reason=self.entry_kind,
+            exit_reason=self.exit_kind,
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Denial:
     """Wishes that our own risk denied with one code; the example is the newest."""
 
@@ -111,6 +179,8 @@ class Figures:
     fees: Mapping[str, Decimal]
     unreferenced: int
     executions: tuple[Execution, ...]
+    shortfalls: tuple[Shortfall, ...]
+    trades: tuple[Trade, ...]
     denials: tuple[Denial, ...]
     orders: Mapping[str, int]
     scores: tuple[Score, ...]
@@ -150,6 +220,8 @@ class Figures:
             "daily": [asdict(day) for day in self.days],
             "by": {str(dimension): [asdict(one) for one in found] for dimension, found in self.members.items()},
             "execution": [asdict(one) for one in self.executions],
+            "shortfall": [asdict(one) for one in self.shortfalls],
+            "trades": [asdict(one) for one in self.trades],
             "unvalued": list(self.unvalued),
             "parameters": dict(self.parameters),
         }
@@ -165,13 +237,15 @@ def figures_of(server: ClickHouse, account_id: str | None) -> Figures:
             "FROM {db}.equity_daily WHERE account_id = {account:String} ORDER BY day"
         )
     )
-    summary, why = _summary(days)
+    currency = str(asked.rows(CURRENCY)[0][0])
+    trades = tuple(Trade(*row) for row in asked.rows(TRADES))
+    summary, why = _summary(days, [trade.closed() for trade in trades if trade.currency == currency])
     members = {dimension: _members(asked, dimension) for dimension in PnlDimension}
     account = members.pop(PnlDimension.ACCOUNT)
     ((fills,),) = asked.rows("SELECT count() FROM {db}.fills WHERE account_id = {account:String}")
     return Figures(
         account_id=asked.account_id,
-        currency=str(asked.rows(CURRENCY)[0][0]),
+        currency=currency,
         days=days,
         summary=summary,
         no_summary=why,
@@ -181,6 +255,8 @@ def figures_of(server: ClickHouse, account_id: str | None) -> Figures:
         fees=dict(asked.rows(FEES)),
         unreferenced=int(asked.rows(UNREFERENCED)[0][0]),
         executions=tuple(Execution(*row) for row in asked.rows(EXECUTIONS)),
+        shortfalls=tuple(Shortfall(*row) for row in asked.rows(SHORTFALLS)),
+        trades=trades,
         denials=tuple(Denial(*row) for row in asked.rows(DENIALS)),
         orders=dict(asked.rows(ORDERS)),
         scores=tuple(Score(*row) for row in asked.rows(SCORES)),
@@ -218,6 +294,19 @@ SELECT strategy_id, instrument_id, venue, currency, count(), sum(notional) AS tr
     quantileExact(0.5)(slippage_bps), max(slippage_bps)
 FROM {db}.execution_quality WHERE account_id = {account:String}
 GROUP BY strategy_id, instrument_id, venue, currency ORDER BY traded DESC, strategy_id, instrument_id
+"""
+SHORTFALLS = """
+SELECT strategy_id, venue, notional_from, currency, count(), sum(ordered_notional), sum(delay), sum(execution),
+    sum(opportunity), sum(fees), sum(shortfall), avg(arrival_bps), avg(vwap_bps), avg(twap_bps), avg(close_bps)
+FROM {db}.implementation_shortfall
+WHERE account_id = {account:String} AND delay IS NOT NULL AND shortfall IS NOT NULL
+GROUP BY strategy_id, venue, notional_from, currency ORDER BY strategy_id, venue, notional_from, currency
+"""
+TRADES = """
+SELECT strategy_id, instrument_id, provider_id, direction, currency, quantity, multiplier,
+    toUnixTimestamp64Micro(entry_time), toUnixTimestamp64Micro(exit_time), entry_price, exit_price, pnl, fees, mae, mfe,
+    entry_kind, entry_reason, exit_kind, exit_reason
+FROM {db}.trades WHERE account_id = {account:String} ORDER BY exit_time, entry_time, strategy_id, instrument_id
 """
 DENIALS = """
 SELECT code, count() AS denials, uniqExact(strategy_id), toString(toDate(max(time))),
@@ -267,8 +356,11 @@ def _members(asked: _Asked, dimension: PnlDimension) -> tuple[Member, ...]:
     return tuple(sorted(found, key=lambda one: (one.pnl is None, -(one.pnl or 0), one.member)))
 
 
-def _summary(days: tuple[Day, ...]) -> tuple[Summary | None, str]:
-    """The statistics of daily equity, of its returns where money came or went since; or why there are none."""
+def _summary(days: tuple[Day, ...], trades: list[ClosedTrade]) -> tuple[Summary | None, str]:
+    """The statistics of daily equity, of its returns where money came or went since; or why there are none.
+
+    Hit rate, Kelly and their like are of closed trades: a day on which nothing was held was not lost.
+    """
     times = [(day.day - EPOCH).days * DAY_US for day in days]
     try:
         if len({day.net_deposits for day in days}) == 1:
@@ -278,7 +370,7 @@ def _summary(days: tuple[Day, ...]) -> tuple[Summary | None, str]:
             if worthless is not None:
                 return None, f"equity of {worthless.equity:,.2f} on {worthless.day} has no return"
             series = Series.of_returns([day.day_return for day in days[1:]], times[1:])
-        return summarise(series, Period.DAILY), ""
+        return summarise(series, Period.DAILY, trades=trades), ""
     except SeriesError as error:
         return None, str(error)
 

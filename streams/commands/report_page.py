@@ -7,11 +7,13 @@ from decimal import Decimal
 from dashboards.report.page import Column, Curve, Figure, Page, Section, Table, Unit, Value
 from dashboards.report.values import signed, written
 from schemas.position import PnlDimension
+from schemas.scalars import DAY_US
 from streams.commands.replay import NO_CHANGE
-from streams.commands.report_figures import EPOCH, Execution, Figures, Member
+from streams.commands.report_figures import EPOCH, Execution, Figures, Member, Shortfall
 from streams.pnl.performance.metrics import METRICS, SMALL_SAMPLE, Needs
 from streams.pnl.performance.returns import iso_time
 from streams.pnl.performance.summary import Statistic, Summary
+from streams.pnl.performance.trades import trade_report
 
 DIFFERENCE_MAX = Decimal("0.01")
 """Of equity from deposits and P&L, above which a reader is told."""
@@ -41,6 +43,7 @@ def page_of(figures: Figures, asked: tuple[tuple[str, str], ...], acknowledgemen
         months=figures.summary.months if figures.summary is not None else {},
         sections=(
             _who_earned(figures),
+            _trades(figures),
             _execution(figures),
             _denials(figures),
             _statistics(figures),
@@ -169,7 +172,119 @@ def _execution(figures: Figures) -> Section:
         "Positive slippage is what it cost, negative what it gained, before fees. A basis point is 0.01 %.",
         f"Fees paid: {fees or 'none'}. Orders by their last status: {orders or 'none'}.",
     )
-    return Section("Execution quality", remarks, (table,))
+    return Section("Execution quality", (*remarks, SHORTFALL), (table, _shortfall(figures), _against(figures)))
+
+
+SHORTFALL = (
+    "Implementation shortfall is what orders cost against paper, where all that was wished is traded at the price of "
+    "the decision (Perold 1988): delay until the order arrived, execution from there to the fills, opportunity of what "
+    "was not filled until the day's close, and fees; the four add up."
+)
+
+
+def _shortfall(figures: Figures) -> Table:
+    return Table(
+        "Implementation shortfall by strategy, venue and size",
+        (
+            Column("Strategy, venue, value from"),
+            Column("Orders", Unit.COUNT),
+            Column("Ordered", Unit.MONEY),
+            Column("Delay", Unit.MONEY),
+            Column("Execution", Unit.MONEY),
+            Column("Opportunity", Unit.MONEY),
+            Column("Fees", Unit.MONEY),
+            Column("Shortfall", Unit.MONEY),
+            Column("Currency"),
+        ),
+        tuple(
+            (
+                _sized(one), one.orders, one.ordered, one.delay, one.execution, one.opportunity, one.fees,
+                one.shortfall, one.currency,
+            )
+            for one in figures.shortfalls
+        ),
+        "There are no orders with a price of decision and marks around it.",
+    )  # fmt: skip
+
+
+def _against(figures: Figures) -> Table:
+    return Table(
+        "Mean cost of filled orders against the market's prices",
+        (
+            Column("Strategy, venue, value from"),
+            Column("Arrival, bps", Unit.BASIS_POINTS),
+            Column("Interval VWAP, bps", Unit.BASIS_POINTS),
+            Column("Interval mean, bps", Unit.BASIS_POINTS),
+            Column("Close, bps", Unit.BASIS_POINTS),
+        ),
+        tuple((_sized(one), one.arrival_bps, one.vwap_bps, one.twap_bps, one.close_bps) for one in figures.shortfalls),
+        "There are no orders with a price of decision and marks around it.",
+    )
+
+
+def _sized(one: Shortfall) -> str:
+    return f"{one.strategy_id or 'by hand'}, {one.venue}, {one.notional_from:,.0f}"
+
+
+def _trades(figures: Figures) -> Section:
+    described = trade_report(trade.closed() for trade in figures.trades)
+    kinds = tuple(
+        (f"{when} {kind}", group.trades, group.wins, group.pnl, group.fees)
+        for when, groups in (("began by", described.by_entry_reason), ("ended by", described.by_exit_reason))
+        for kind, group in groups.items()
+    )
+    sides = (("long", described.long), ("short", described.short))
+    groups = Table(
+        "By side, and by what began and ended them",
+        (
+            Column("Round trips"),
+            Column("Closed", Unit.COUNT),
+            Column("Won", Unit.COUNT),
+            Column("P&L after fees", Unit.MONEY),
+            Column("Fees", Unit.MONEY),
+        ),
+        (*((name, group.trades, group.wins, group.pnl, group.fees) for name, group in sides), *kinds)
+        if figures.trades else (),
+        NO_TRADES,
+    )  # fmt: skip
+    listed = Table(
+        f"Newest {min(TRADES_SHOWN, len(figures.trades))} of {len(figures.trades)}",
+        (
+            Column("Strategy, instrument"),
+            Column("Side"),
+            Column("From", Unit.DAY),
+            Column("To", Unit.DAY),
+            Column("Days"),
+            Column("P&L after fees", Unit.MONEY),
+            Column("Worst on the way", Unit.MONEY),
+            Column("Best on the way", Unit.MONEY),
+            Column("Began because"),
+            Column("Ended because"),
+        ),
+        tuple(
+            (
+                f"{one.strategy_id or 'by hand'}, {one.instrument_id}", one.direction.lower(), iso_time(one.entry_us),
+                iso_time(one.exit_us), f"{(one.exit_us - one.entry_us) / DAY_US:.1f}", one.pnl, one.mae, one.mfe,
+                _why(one.entry_kind, one.entry_reason), _why(one.exit_kind, one.exit_reason),
+            )
+            for one in reversed(figures.trades[-TRADES_SHOWN:])
+        ),
+        NO_TRADES,
+    )  # fmt: skip
+    remark = (
+        "A trade is a strategy's position in an instrument from flat to flat, by its own fills. Worst and best on the "
+        "way are its result before fees at the extremes of the marks while it was open."
+    )
+    return Section("Trades", (remark,), (groups, listed))
+
+
+TRADES_SHOWN = 100
+"""Trades of the page; `--json` has them all, and so has the view `trades`."""
+NO_TRADES = "No trade has been closed."
+
+
+def _why(kind: str, reason: str) -> str:
+    return reason if kind == "WISH" and reason else kind.replace("_", " ").lower()
 
 
 def _executed(one: Execution) -> tuple[Value, ...]:

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from streams.pnl.performance.metrics import METRICS, Needs
 from tests.journeys.test_run import COMMAND, ENVIRON, quantumleap
 
 pytestmark = [pytest.mark.servers, pytest.mark.slow]
@@ -115,12 +116,44 @@ def test_every_statistic_of_the_report_is_that_of_the_exported_series(reported: 
     assert computed["n"] == reported["statistics"]["n"] > 100
     names = set(reported["statistics"]["statistics"])
     assert names == set(computed["statistics"])
-    for name in names:
+    of_returns = {name for name in names if METRICS[name].needs in (Needs.RETURNS, Needs.BENCHMARK)}
+    assert len(of_returns) > 20
+    for name in of_returns:
         ours, theirs = reported["statistics"][name], computed[name]
         assert (ours is None) == (theirs is None), name
         assert ours is None or same(ours, theirs), name
         assert reported["statistics"]["statistics"][name]["shown"] == computed["statistics"][name]["shown"], name
     assert reported["statistics"]["months"].keys() == computed["months"].keys()
+
+
+def test_hit_rate_and_its_like_are_of_the_trades_that_everyone_counts(folder: Path, reported: Any) -> None:
+    shown = one(
+        folder,
+        "SELECT count() AS n, avg(pnl > 0) AS hits, avg(pnl) AS mean, sum(pnl) AS pnl, sum(fees) AS fees, "
+        "avgIf(pnl, pnl > 0) / -avgIf(pnl, pnl < 0) AS payoff FROM trades",
+    )
+    told = one(
+        folder,
+        "SELECT sum(closed) AS n, sum(won) AS won FROM (SELECT member, argMax(closed_trades, day) AS closed, "
+        "argMax(winning_trades, day) AS won FROM pnl_daily WHERE dimension = 'STRATEGY' GROUP BY member)",
+    )
+    numbers = reported["statistics"]
+    assert numbers["basis"] == "trades"
+    assert shown["n"] == told["n"] == len(reported["trades"]) == numbers["statistics"]["hit_rate"]["n"] > 0
+    assert same(numbers["hit_rate"], shown["hits"], told["won"] / told["n"])
+    assert same(numbers["expectancy"], shown["mean"])
+    assert same(sum(float(trade["pnl"]) for trade in reported["trades"]), shown["pnl"])
+    if numbers["kelly"] is not None:
+        assert same(numbers["kelly"], shown["hits"] - (1 - shown["hits"]) / shown["payoff"])
+
+
+def test_the_shortfall_of_the_report_is_that_of_the_view_and_of_its_parts(folder: Path, reported: Any) -> None:
+    shown = one(folder, "SELECT sum(shortfall) AS whole, count() AS n FROM implementation_shortfall")
+    parts = [
+        sum(float(row[name]) for name in ("delay", "execution", "opportunity", "fees")) for row in reported["shortfall"]
+    ]
+    assert sum(row["orders"] for row in reported["shortfall"]) == shown["n"] > 0
+    assert same(shown["whole"], sum(parts), sum(float(row["shortfall"]) for row in reported["shortfall"]))
 
 
 def test_what_the_room_told_of_volatility_and_return_is_what_the_series_says(folder: Path, computed: Any) -> None:

@@ -22,6 +22,8 @@ ORDER = (
     "pnl_daily",
     "equity_daily",
     "execution_quality",
+    "implementation_shortfall",
+    "trades",
     "signal_scores",
     "denials",
     "quality_findings",

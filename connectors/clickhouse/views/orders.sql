@@ -19,6 +19,7 @@ SELECT
     argMax(reason, `offset`) AS reason,
     min(event_time) AS began,
     max(event_time) AS moved,
+    minOrNullIf(event_time, e.status = 'NEW') AS acknowledged,
     count() AS steps
-FROM `{database}`.order_event FINAL
+FROM `{database}`.order_event AS e FINAL
 GROUP BY account_id, client_order_id

@@ -49,12 +49,16 @@ def test_every_earlier_state_of_the_tables_becomes_the_present_one(empty: ClickH
     for lacking in (1, 3, 1_000):
         for table in tables():
             last = [gone.name for gone in table.columns[len(PLACE) :] if gone.name not in table.order_by][-lacking:]
-            drops = ", ".join(f"DROP COLUMN `{name}`" for name in last)
+            drops = ", ".join(
+                [f"DROP INDEX by_{name}" for name in last if f"by_{name}" in table.indexes]
+                + [f"DROP COLUMN `{name}`" for name in last]
+            )
             if drops:
                 empty.command(f"ALTER TABLE `{empty.database}`.`{table.name}` {drops}")
         assert shape(empty) != present
         migrate(empty)
         assert shape(empty) == present
+        assert migrate(empty) == [], "its indexes are back, too"
 
 
 def test_a_database_without_some_tables_gets_them(empty: ClickHouse) -> None:

@@ -17,14 +17,17 @@ from connectors.clickhouse.views import ORDER, views
 from connectors.embedded.clickhouse import ClickHouseServer
 from schemas.control import TradingState
 from schemas.execution import Fill
+from schemas.intent import TradeIntent
+from schemas.market import Mark
 from schemas.order import OrderEvent, Side
 from schemas.position import PnlDimension, PnlSnapshot, PositionState
 from schemas.record import Record
 from schemas.reference import ContractKind
 from schemas.risk import RiskSnapshot, RiskVerdict
-from schemas.scalars import DAY_US
+from schemas.scalars import DAY_US, micros_of
 from schemas.topics import ACCOUNTS_EVENTS, PNL, Topic
 from streams.commands.replay import plan_of
+from streams.pnl.performance.shortfall import Paper, shortfall
 from streams.replay.backtest import Backtest
 from streams.replay.result import Result
 from tests.connectors.clickhouse.kept import keep
@@ -170,6 +173,119 @@ def test_slippage_is_what_the_fill_cost_against_the_price_of_the_decision(replay
     for fill in judged:
         against = (fill.price - fill.reference_price) * (1 if fill.side == "BUY" else -1)
         assert shown[fill.fill_id]["slippage"] == against * fill.quantity * (fill.multiplier or 1)
+
+
+def test_the_shortfall_of_each_order_is_that_of_the_definition_and_its_parts_add_up(replayed: Replayed) -> None:
+    shown = {row["client_order_id"]: row for row in replayed.ask("SELECT * FROM implementation_shortfall")}
+    fills: dict[str, list[Fill]] = defaultdict(list)
+    for fill in replayed.records[Fill]:
+        fills[fill.client_order_id].append(fill)
+    marks: dict[str, list[Mark]] = defaultdict(list)
+    for mark in replayed.records[Mark]:
+        marks[mark.instrument_id].append(mark)
+    last: dict[str, OrderEvent] = {event.client_order_id: event for event in replayed.records[OrderEvent]}
+    began = {event.client_order_id: event.event_time_us for event in reversed(replayed.records[OrderEvent])}
+    assert shown.keys() == {name for name, event in last.items() if event.reference_price is not None}
+    for name, row in shown.items():
+        event, traded = last[name], fills[name]
+        ended = max((fill.event_time_us for fill in traded), default=event.event_time_us)
+        day_ends = ((ended - 1) // DAY_US + 1) * DAY_US
+        known = marks[event.instrument_id]
+        arrival = next(mark.last for mark in reversed(known) if mark.event_time_us <= began[name])
+        close = next(mark.last for mark in reversed(known) if mark.event_time_us <= day_ends)
+        multiplier = next((fill.multiplier for fill in traded), None) or Decimal(1)
+        paper = Paper(event.side, event.quantity, event.reference_price or Decimal(0), multiplier)
+        found = shortfall(
+            paper, [(fill.quantity, fill.price) for fill in traded], arrival=arrival, close=close,
+            fees=sum((fill.fee for fill in traded), Decimal(0)),
+        )  # fmt: skip
+        assert (row["arrival_price"], row["close_price"]) == (arrival, close)
+        assert (row["delay"], row["opportunity"], row["fees"]) == (found.delay, found.opportunity, found.fees)
+        assert row["shortfall"] == row["delay"] + row["execution"] + row["opportunity"] + row["fees"] == found.total
+        if event.average_price is not None:
+            assert row["interval_twap"] is not None
+            sign = 1 if event.side == "BUY" else -1
+            assert row["close_bps"] == pytest.approx(sign * (float(event.average_price / close) - 1) * 10_000)
+
+
+def test_trades_are_as_many_as_the_room_counted_and_won_as_many(replayed: Replayed) -> None:
+    last = {
+        snapshot.member: snapshot
+        for snapshot in replayed.records[PnlSnapshot]
+        if snapshot.dimension is PnlDimension.STRATEGY
+    }
+    shown: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for row in replayed.ask("SELECT * FROM trades"):
+        shown[row["strategy_id"]].append(row)
+    assert any(shown.values())
+    for name, snapshot in last.items():
+        assert len(shown[name]) == snapshot.closed_trades
+        assert sum(row["pnl"] > 0 for row in shown[name]) == snapshot.winning_trades
+        if snapshot.unrealised_pnl == 0:
+            assert sum(row["pnl"] for row in shown[name]) == snapshot.realised_pnl - snapshot.fees
+
+
+def test_a_trade_knows_its_worst_and_best_on_the_way_and_why_it_began_and_ended(replayed: Replayed) -> None:
+    reasons = {intent.intent_id: intent.reason for intent in replayed.records[TradeIntent]}
+    why = {event.client_order_id: reasons.get(event.intent_id, "") for event in replayed.records[OrderEvent]}
+    for row in replayed.ask("SELECT * FROM trades"):
+        entry, exit_ = micros_of(row["entry_time"]), micros_of(row["exit_time"])
+        fills = [
+            fill
+            for fill in replayed.records[Fill]
+            if (fill.strategy_id, fill.instrument_id) == (row["strategy_id"], row["instrument_id"])
+            and entry <= fill.event_time_us <= exit_
+        ]
+        assert (row["entry_reason"], row["exit_reason"]) == (
+            why[fills[0].client_order_id],
+            why[fills[-1].client_order_id],
+        )
+        worst = best = cash = held = Decimal(0)
+        steps = iter([*fills, None])
+        fill = next(steps)
+        for mark in replayed.records[Mark]:
+            if mark.instrument_id != row["instrument_id"]:
+                continue
+            at_a_fill = False
+            while fill is not None and fill.event_time_us <= mark.event_time_us:
+                signed = fill.quantity if fill.side == "BUY" else -fill.quantity
+                cash, held, at_a_fill = cash - signed * fill.price, held + signed, True
+                fill = next(steps)
+            if held and not at_a_fill:
+                ways = [cash + held * price for price in (mark.low, mark.high)]
+                worst, best = min(worst, *ways), max(best, *ways)
+        assert not held
+        assert cash == row["pnl"] + row["fees"]
+        assert (row["mae"], row["mfe"]) == (min(worst, cash), max(best, cash))
+
+
+def test_a_fill_that_turns_a_position_round_ends_one_trade_and_begins_the_next(database: ClickHouse) -> None:
+    same: dict[str, Any] = {
+        "account_id": "dan", "venue": "PAPER", "instrument_id": "TEAPOT", "currency": "USD", "fee": Decimal(3),
+        "fee_currency": "USD", "realised_pnl": Decimal(0), "position_quantity": Decimal(0), "strategy_id": "trend",
+        "multiplier": Decimal(10),
+    }  # fmt: skip
+    said = [
+        Fill(
+            **same, event_time_us=at, fill_id=f"t{at}", client_order_id=f"o{at}", side=side, quantity=size, price=price
+        )
+        for at, (side, size, price) in enumerate(
+            [
+                (Side.BUY, Decimal(2), Decimal(5)),
+                (Side.SELL, Decimal(3), Decimal(6)),
+                (Side.BUY, Decimal(1), Decimal(4)),
+            ],
+            1_600_000_000_000_000,
+        )
+    ]
+    keep(database, [(ACCOUNTS_EVENTS, fill) for fill in said], token="turned")
+    rows = ask(
+        database, "SELECT direction, quantity, entry_price, exit_price, pnl, fees FROM trades ORDER BY exit_time"
+    )
+    assert [tuple(row.values()) for row in rows] == [
+        ("LONG", 2, 5, 6, 20 - 3 - 2, 5),
+        ("SHORT", 1, 6, 4, 20 - 1 - 3, 4),
+    ]
 
 
 def test_a_signal_is_scored_by_the_bar_at_its_horizon(replayed: Replayed) -> None:

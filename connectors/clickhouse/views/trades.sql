@@ -1,0 +1,100 @@
+-- Each round trip of a strategy in an instrument from flat to flat, by its own fills: result after fees, duration, worst and best result on the way, and why it began and ended.
+WITH steps AS
+(
+    SELECT
+        account_id, strategy_id, instrument_id, provider_id, client_order_id, event_time, `offset`, side, price, currency, contract,
+        ifNull(f.multiplier, toDecimal128(1, 12)) AS multiplier, fee, if(side = 'BUY', quantity, -quantity) AS signed,
+        sum(signed) OVER earlier AS held, held - signed AS before,
+        if(sign(before) = -sign(signed), least(quantity, abs(before)), toDecimal128(0, 12)) AS closing,
+        quantity - closing AS opening,
+        toInt64(closing > 0 AND sign(held) != sign(before)) AS ends,
+        if(contract = 'LINEAR', toDecimal256(toDecimal256(price, 12) * multiplier, 24),
+            if(price = 0, toDecimal256(0, 24), -toDecimal256(multiplier, 24) / price)) AS worth,
+        if(opening = 0, fee, CAST(toDecimal256(fee, 24) * closing / quantity, 'Decimal(38, 12)')) AS closing_fee
+    FROM `{database}`.fill AS f FINAL
+    WINDOW earlier AS (PARTITION BY account_id, strategy_id, instrument_id ORDER BY `offset` ROWS UNBOUNDED PRECEDING)
+),
+halves AS
+(
+    SELECT
+        *, half.1 AS trip, half.2 AS units, half.3 AS opens, if(opens, fee - closing_fee, closing_fee) AS half_fee,
+        -sign(signed) * units * worth AS paid_back,
+        sum(paid_back) OVER trade AS cash, sum(sign(signed) * units) OVER trade AS open_units,
+        leadInFrame(event_time, 1, now64(6)) OVER (PARTITION BY account_id, strategy_id, instrument_id, trip
+            ORDER BY `offset` ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING) AS until
+    FROM
+    (
+        SELECT *, sum(ends) OVER (PARTITION BY account_id, strategy_id, instrument_id ORDER BY `offset` ROWS UNBOUNDED PRECEDING) AS trips
+        FROM steps
+    )
+    ARRAY JOIN [(trips - ends, closing, false), (trips, opening, true)] AS half
+    WHERE units > 0
+    WINDOW trade AS (PARTITION BY account_id, strategy_id, instrument_id, trip ORDER BY `offset` ROWS UNBOUNDED PRECEDING)
+),
+excursions AS
+(
+    SELECT
+        account_id, strategy_id, instrument_id, trip,
+        min(cash + open_units * if(open_units > 0, low_worth, high_worth)) AS worst,
+        max(cash + open_units * if(open_units > 0, high_worth, low_worth)) AS best
+    FROM
+    (
+        SELECT
+            h.account_id AS account_id, h.strategy_id AS strategy_id, h.instrument_id AS instrument_id, h.trip AS trip,
+            h.cash AS cash, h.open_units AS open_units,
+            if(h.contract = 'LINEAR', toDecimal256(toDecimal256(m.low, 12) * h.multiplier, 24),
+                -toDecimal256(h.multiplier, 24) / if(m.low = 0, h.price, m.low)) AS low_worth,
+            if(h.contract = 'LINEAR', toDecimal256(toDecimal256(m.high, 12) * h.multiplier, 24),
+                -toDecimal256(h.multiplier, 24) / if(m.high = 0, h.price, m.high)) AS high_worth
+        FROM
+        (
+            SELECT *, arrayJoin(range(toUInt32(toDate(event_time)), toUInt32(toDate(until)) + 1)) AS day
+            FROM halves WHERE open_units != 0 AND until > event_time
+        ) AS h
+        INNER JOIN
+        (
+            SELECT instrument_id, event_time AS at, toUInt32(toDate(event_time)) AS day, low, high
+            FROM `{database}`.mark FINAL
+        ) AS m
+            ON h.instrument_id = m.instrument_id AND h.day = m.day AND m.at > h.event_time AND m.at < h.until
+    )
+    GROUP BY account_id, strategy_id, instrument_id, trip
+),
+reasons AS
+(
+    SELECT
+        c.account_id AS account_id, c.client_order_id AS client_order_id,
+        multiIf(c.intent_id LIKE 'stop:%', splitByChar(':', c.intent_id)[2], c.intent_id LIKE 'flatten:%', 'FLATTEN',
+            w.intent_id != '', 'WISH', h.request_id != '', 'BY_HAND', 'ENGINE') AS kind,
+        multiIf(w.intent_id != '', w.reason, h.request_id != '', h.reason, c.intent_id) AS reason
+    FROM (SELECT account_id, client_order_id, intent_id FROM `{database}`.submit_order FINAL) AS c
+    LEFT JOIN (SELECT account_id, intent_id, reason FROM `{database}`.trade_intent FINAL) AS w
+        ON c.account_id = w.account_id AND c.intent_id = w.intent_id
+    LEFT JOIN (SELECT account_id, request_id, reason FROM `{database}`.manual_order FINAL) AS h
+        ON c.account_id = h.account_id AND c.intent_id = h.request_id
+)
+SELECT
+    t.account_id AS account_id, t.strategy_id AS strategy_id, t.instrument_id AS instrument_id, t.trip AS trip, provider_id,
+    currency, if(t.long, 'LONG', 'SHORT') AS direction, entry_time, exit_time,
+    dateDiff('microsecond', entry_time, exit_time) / 1e6 AS duration_s, t.quantity AS quantity, multiplier, entry_price,
+    exit_price, pnl, fees,
+    least(toDecimal128(0, 12), gross, CAST(ifNull(x.worst, 0), 'Decimal(38, 12)')) AS mae,
+    greatest(toDecimal128(0, 12), gross, CAST(ifNull(x.best, 0), 'Decimal(38, 12)')) AS mfe,
+    b.kind AS entry_kind, b.reason AS entry_reason, e.kind AS exit_kind, e.reason AS exit_reason
+FROM
+(
+    SELECT
+        account_id, strategy_id, instrument_id, trip, argMin(provider_id, `offset`) AS provider_id, any(currency) AS currency,
+        argMin(client_order_id, `offset`) AS entry_order, argMax(client_order_id, `offset`) AS exit_order,
+        argMin(side, `offset`) = 'BUY' AS long, min(event_time) AS entry_time, max(event_time) AS exit_time,
+        any(h.multiplier) AS multiplier, sumIf(units, opens) AS quantity,
+        CAST(sumIf(toDecimal256(units, 24) * price, opens) / quantity, 'Decimal(38, 12)') AS entry_price,
+        CAST(sumIf(toDecimal256(units, 24) * price, NOT opens) / quantity, 'Decimal(38, 12)') AS exit_price,
+        CAST(sum(paid_back), 'Decimal(38, 12)') AS gross, sum(half_fee) AS fees, gross - fees AS pnl
+    FROM halves AS h GROUP BY account_id, strategy_id, instrument_id, trip
+    HAVING sumIf(units, opens) = sumIf(units, NOT opens)
+) AS t
+LEFT JOIN excursions AS x
+    ON t.account_id = x.account_id AND t.strategy_id = x.strategy_id AND t.instrument_id = x.instrument_id AND t.trip = x.trip
+LEFT JOIN reasons AS b ON t.account_id = b.account_id AND t.entry_order = b.client_order_id
+LEFT JOIN reasons AS e ON t.account_id = e.account_id AND t.exit_order = e.client_order_id
