@@ -19,6 +19,7 @@ DAY_US = 86_400 * SECOND_US
 _QUANTUM = Decimal(1).scaleb(-SCALE)
 _BOUND = Decimal(10) ** (PRECISION - SCALE)
 _WIDE = Context(prec=2 * PRECISION)
+_quantize = _WIDE.quantize
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -79,7 +80,7 @@ def check_decimal(number: Decimal) -> None:
 
 def rounded(number: Decimal) -> Decimal:
     """The nearest decimal that fits the wire (half even): for results of division, never for what others sent."""
-    return number.quantize(_QUANTUM, context=_WIDE)
+    return _quantize(number, _QUANTUM)
 
 
 def micros_of(when: datetime) -> int:

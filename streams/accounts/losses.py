@@ -11,7 +11,7 @@ from streams.accounts.account import Trades
 from streams.accounts.emergency import DRAWDOWN_STOP, cancel_all, close_positions
 from streams.accounts.orders.order import Order
 from streams.accounts.positions.ledger import Effect, Net
-from streams.accounts.risk.bounds import Bounds
+from streams.accounts.risk.bounds import Bounds, compiled
 from streams.accounts.risk.latches import latch
 from streams.accounts.risk.protections import CLOSED_MAX, Closed, locks
 from streams.accounts.turn import Turn
@@ -26,23 +26,23 @@ def watch_losses(turn: Turn) -> None:
     totals, equity = account.totals, account.totals.equity
     if equity is None:
         return
-    bounds = Bounds(account.profile.limits)
-    begun = totals.day_equity
-    if begun is not None and equity < begun and begun > 0:
-        _hold(turn, "daily_loss", (begun - equity) / begun, bounds.value("daily_loss_max"))
-    if equity < totals.peak and totals.peak > 0:
-        _hold(turn, "drawdown", (totals.peak - equity) / totals.peak, bounds.value("drawdown_max"))
-    _drawdown_stop(turn, bounds)
-    begun = totals.before_equity if totals.before_equity is not None else totals.window_equity
-    if begun is not None and equity < begun and begun > 0:
-        _hold(turn, "loss_velocity", (begun - equity) / begun, bounds.value("loss_velocity_max"))
+    limits = compiled(account.profile.limits).own
+    if "daily_loss_max" in limits:
+        _hold(turn, "daily_loss", totals.day_equity, equity, limits["daily_loss_max"].value)
+    if "drawdown_max" in limits:
+        _hold(turn, "drawdown", totals.peak, equity, limits["drawdown_max"].value)
+    if "drawdown_stop" in limits:
+        _drawdown_stop(turn, limits["drawdown_stop"].value)
+    if "loss_velocity_max" in limits:
+        begun = totals.before_equity if totals.before_equity is not None else totals.window_equity
+        _hold(turn, "loss_velocity", begun, equity, limits["loss_velocity_max"].value)
 
 
-def _drawdown_stop(turn: Turn, bounds: Bounds) -> None:
+def _drawdown_stop(turn: Turn, bound: Decimal) -> None:
     """Flatten the account once equity fell too far from its peak; a person resumes."""
     totals, condition = turn.account.totals, turn.account.condition
-    bound, equity = bounds.value("drawdown_stop"), totals.equity
-    if bound is None or equity is None or totals.peak <= 0 or DRAWDOWN_STOP in condition.own:
+    equity = totals.equity
+    if equity is None or totals.peak <= 0 or DRAWDOWN_STOP in condition.own:
         return
     fall = (totals.peak - equity) / totals.peak
     if fall <= bound:
@@ -55,9 +55,13 @@ def _drawdown_stop(turn: Turn, bounds: Bounds) -> None:
     close_positions(turn)
 
 
-def _hold(turn: Turn, name: str, value: Decimal, bound: Decimal | None) -> None:
+def _hold(turn: Turn, name: str, begun: Decimal | None, equity: Decimal, bound: Decimal) -> None:
+    """Only shrink positions from here on, where more than the bound was lost of what there was at the begin."""
     condition = turn.account.condition
-    if bound is None or value <= bound or name in condition.own:
+    if begun is None or equity >= begun or begun <= 0 or name in condition.own:
+        return
+    value = (begun - equity) / begun
+    if value <= bound:
         return
     turn.change(condition=replace(condition, own={**condition.own, name: TradingState.REDUCING}))
     turn.say_risk(

@@ -1,6 +1,8 @@
 """What time and marks do to an account: values, days, losses, questions to the broker, and what was waiting."""
 
+from collections.abc import Callable, Mapping
 from decimal import Decimal
+from typing import Any, TypeVar
 
 from msgspec.structs import replace
 
@@ -14,6 +16,7 @@ from streams.accounts.controls import apply_limits
 from streams.accounts.discrepancies import disputed
 from streams.accounts.emergency import close_positions
 from streams.accounts.losses import watch_losses
+from streams.accounts.orders.order import Order
 from streams.accounts.queries import UNANSWERED, again_us, is_due, is_stale, query
 from streams.accounts.risk.portfolio import History, with_close
 from streams.accounts.shared import WINDOW_US
@@ -24,6 +27,9 @@ ZERO = Decimal(0)
 
 SNAPSHOT_US = SECOND_US
 """While marks move, an account tells how it stands once in this time."""
+
+NEVER_US = 2**63 - 1
+"""Later than every time."""
 
 ENDED_KEPT_US = 7 * DAY_US
 """How long an ended order is remembered."""
@@ -141,9 +147,9 @@ def _put_into_force(turn: Turn) -> None:
 def _sweep(turn: Turn) -> None:
     """Forget wishes that can no longer come, fingerprints older than a day, and latches that ended."""
     flow, now_us = turn.account.flow, turn.now_us
-    intents = {name: until for name, until in flow.intents.items() if until >= now_us}
-    prints = {name: at for name, at in flow.prints.items() if now_us - at < DAY_US}
-    if len(intents) != len(flow.intents) or len(prints) != len(flow.prints):
+    if _oldest(flow.intents, _itself) < now_us or now_us - _oldest(flow.prints, _itself) >= DAY_US:
+        intents = {name: until for name, until in flow.intents.items() if until >= now_us}
+        prints = {name: at for name, at in flow.prints.items() if now_us - at < DAY_US}
         turn.change(flow=replace(flow, intents=intents, prints=prints))
     condition = turn.account.condition
     if any(one.until_us and one.until_us <= now_us for one in condition.latches.values()):
@@ -165,7 +171,34 @@ def _ask(turn: Turn) -> None:
         if now_us - order.queried_us >= again_us(order):
             query(turn, order)
     account = turn.account
-    old = [name for name, order in account.ended.items() if now_us - order.updated_us > ENDED_KEPT_US]
-    if old:
-        ended = {name: order for name, order in account.ended.items() if name not in old}
-        turn.change(ended=ended)
+    if now_us - _oldest(account.ended, _updated_us) > ENDED_KEPT_US:
+        kept = {name: order for name, order in account.ended.items() if now_us - order.updated_us <= ENDED_KEPT_US}
+        turn.change(ended=kept)
+
+
+_Timed = TypeVar("_Timed")
+_oldest_of: dict[int, tuple[Mapping[str, Any], int]] = {}
+MEMO_MAX = 1024
+
+
+def _oldest(members: Mapping[str, _Timed], time_of: Callable[[_Timed], int]) -> int:
+    """The least time of the members, beyond all times where there are none; computed once for each mapping object.
+
+    Every tick asks, and what it asks about changes with orders only.
+    """
+    known = _oldest_of.get(id(members))
+    if known is not None and known[0] is members:
+        return known[1]
+    oldest = min(map(time_of, members.values()), default=NEVER_US)
+    if len(_oldest_of) >= MEMO_MAX:
+        _oldest_of.clear()
+    _oldest_of[id(members)] = (members, oldest)
+    return oldest
+
+
+def _itself(time_us: int) -> int:
+    return time_us
+
+
+def _updated_us(order: Order) -> int:
+    return order.updated_us

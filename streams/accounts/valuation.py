@@ -123,6 +123,9 @@ def is_unpriced(holding: Holding) -> bool:
 
 def swapped(totals: Totals, old: Holding | None, new: Holding) -> Totals:
     """The sums after a holding changed from old to new."""
+    currency = new.currency
+    if old is not None and currency and old.currency == currency and old.sector == new.sector:
+        return _moved(totals, old, new)
     values, gross, net, worst = dict(totals.values), dict(totals.gross), dict(totals.net), dict(totals.worst)
     sectors = dict(totals.sectors)
     unpriced = totals.unpriced
@@ -134,7 +137,6 @@ def swapped(totals: Totals, old: Holding | None, new: Holding) -> Totals:
             worst[old.currency] -= old.worst
             sectors[f"{old.currency}|{old.sector}"] -= old.worst
         unpriced -= is_unpriced(old)
-    currency = new.currency
     if currency:
         values[currency] = values.get(currency, ZERO) + new.value
         gross[currency] = gross.get(currency, ZERO) + abs(new.notional)
@@ -144,3 +146,17 @@ def swapped(totals: Totals, old: Holding | None, new: Holding) -> Totals:
         sectors[sector] = sectors.get(sector, ZERO) + new.worst
     unpriced += is_unpriced(new)
     return replace(totals, values=values, gross=gross, net=net, worst=worst, sectors=sectors, unpriced=unpriced)
+
+
+def _moved(totals: Totals, old: Holding, new: Holding) -> Totals:
+    """The sums after a holding moved within its currency and sector, as nearly all do."""
+    currency, sector = new.currency, f"{new.currency}|{new.sector}"
+    return replace(
+        totals,
+        values={**totals.values, currency: totals.values[currency] - old.value + new.value},
+        gross={**totals.gross, currency: totals.gross[currency] - abs(old.notional) + abs(new.notional)},
+        net={**totals.net, currency: totals.net[currency] - old.notional + new.notional},
+        worst={**totals.worst, currency: totals.worst[currency] - old.worst + new.worst},
+        sectors={**totals.sectors, sector: totals.sectors[sector] - old.worst + new.worst},
+        unpriced=totals.unpriced - is_unpriced(old) + is_unpriced(new),
+    )

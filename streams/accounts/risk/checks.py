@@ -13,10 +13,8 @@ from streams.accounts.risk import check_exposure as exposure
 from streams.accounts.risk import check_flow as flow
 from streams.accounts.risk import check_order as order
 from streams.accounts.risk import check_portfolio as portfolio
-from streams.accounts.risk.reading import Reading
+from streams.accounts.risk.reading import HARD, PASS, PASSED, SOFT, Reading
 from streams.accounts.risk.view import View
-
-HARD, SOFT = CheckOutcome.HARD, CheckOutcome.SOFT
 
 
 class Check(NamedTuple):
@@ -103,15 +101,21 @@ def evaluate(view: View) -> list[CheckResult]:
     soft: list[CheckResult] = []
     fine: list[CheckResult] = []
     shrinking, emergency = view.reducing, view.emergency
-    for check in CHECKS:
-        outcome, code, value, limit, inputs = check.rule(view)
-        if outcome is HARD:
-            if (emergency and check.emergency is SOFT) or (shrinking and check.shrinking is SOFT):
-                outcome = SOFT
-            else:
-                hard.append(CheckResult(check.check_id, check.version, outcome, code, value, limit, inputs))
-                continue
-        (soft if outcome is SOFT else fine).append(
-            CheckResult(check.check_id, check.version, outcome, code, value, limit, inputs)
+    for check, silent in _SILENT:
+        reading = check.rule(view)
+        if reading is PASSED:
+            fine.append(silent)
+            continue
+        outcome = reading.outcome
+        if outcome is HARD and ((emergency and check.emergency is SOFT) or (shrinking and check.shrinking is SOFT)):
+            outcome = SOFT
+        (fine if outcome is PASS else hard if outcome is HARD else soft).append(
+            CheckResult(
+                check.check_id, check.version, outcome, reading.code, reading.value, reading.limit, reading.inputs
+            )
         )
     return hard + soft + fine
+
+
+_SILENT = tuple((check, CheckResult(check.check_id, check.version, PASS)) for check in CHECKS)
+"""Each check, and its result where it has nothing to say: always the same, and most results are."""

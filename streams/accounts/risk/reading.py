@@ -1,8 +1,10 @@
 """Reading: what one check saw, against which bound, and what it says."""
 
 from decimal import Decimal
-from typing import NamedTuple
 
+from msgspec.structs import replace
+
+from schemas.record import Part
 from schemas.risk import CheckOutcome
 from streams.accounts.risk.limits import BY_NAME
 from streams.accounts.risk.view import View
@@ -13,7 +15,7 @@ WORDS_MAX = 16
 """Longer decimals are cut to twelve places."""
 
 
-class Reading(NamedTuple):
+class Reading(Part, frozen=True):
     """The outcome of one check, with texts for people and auditors. `code` is empty on pass."""
 
     outcome: CheckOutcome
@@ -23,28 +25,29 @@ class Reading(NamedTuple):
     inputs: str = ""
 
 
-PASSED = Reading(CheckOutcome.PASS)
+PASS, HARD, SOFT = CheckOutcome.PASS, CheckOutcome.HARD, CheckOutcome.SOFT
+PASSED = Reading(PASS)
 
 
 def passed(value: object = "", limit: object = "", inputs: str = "") -> Reading:
     """The check has nothing to say against the order."""
-    return Reading(CheckOutcome.PASS, "", text(value), text(limit), inputs)
+    return Reading(PASS, "", text(value), text(limit), inputs)
 
 
 def denied(code: str, value: object = "", limit: object = "", inputs: str = "") -> Reading:
     """The check denies the order."""
-    return Reading(CheckOutcome.HARD, code, text(value), text(limit), inputs)
+    return Reading(HARD, code, text(value), text(limit), inputs)
 
 
 def text(value: object) -> str:
     """A value as verdicts show it: decimals without exponent, at most twelve places."""
-    if isinstance(value, str):
-        return value
     if isinstance(value, Decimal):
         words = str(value)
         if len(words) > WORDS_MAX or "E" in words:
             words = f"{value:.12f}" if value.is_finite() else words
         return words.rstrip("0").rstrip(".") if "." in words else words
+    if isinstance(value, str):
+        return value
     if isinstance(value, float):
         return f"{value:.9g}"
     return str(value)
@@ -70,12 +73,12 @@ def within(view: View, name: str, value: Decimal | None, code: str, inputs: str 
     if value > bound:
         return denied(code, value, bound, inputs)
     if limit.soft is not None and value > (limit.soft if scale is None else limit.soft * scale):
-        return Reading(CheckOutcome.SOFT, code, text(value), text(limit.soft), inputs)
+        return Reading(SOFT, code, text(value), text(limit.soft), inputs)
     return passed(value, bound, inputs)
 
 
 def unless_shrinking(view: View, reading: Reading) -> Reading:
     """An order that does not raise the worst position passes a bound on exposure, even one already broken."""
-    if reading.outcome is CheckOutcome.HARD and view.worst_after <= view.worst_before:
-        return reading._replace(outcome=CheckOutcome.SOFT, inputs=f"{reading.inputs} shrinks".lstrip())
+    if reading.outcome is HARD and view.worst_after <= view.worst_before:
+        return replace(reading, outcome=SOFT, inputs=f"{reading.inputs} shrinks".lstrip())
     return reading
