@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -73,7 +73,7 @@ class Worker:
 
 
 class Floor:
-    """Everything that trades, in one folder. `roles` is what each worker runs."""
+    """Everything that trades, in one folder. Each worker runs `roles`, or what `roles_of` says of its slot."""
 
     def __init__(
         self,
@@ -82,6 +82,7 @@ class Floor:
         seed: int,
         accounts: int = 8,
         roles: tuple[str, ...] = ("accounts", "execution"),
+        roles_of: Mapping[str, tuple[str, ...]] | None = None,
         environment: str = "soak",
         kafka: KafkaServer | None = None,
         direction: dict[str, Any] | None = None,
@@ -90,6 +91,7 @@ class Floor:
         self.seed = seed
         self.environment = environment
         self.roles = roles
+        self.roles_of = dict(roles_of or {})
         self.account_ids = [f"A{number}" for number in range(accounts)]
         self.workers: dict[str, Worker] = {}
         self._kafka = kafka
@@ -146,7 +148,7 @@ class Floor:
                 log = self.folder / f"{slot}.log"
                 with log.open("ab") as out:
                     process = subprocess.Popen(
-                        [sys.executable, "-m", "streams.worker", *self.roles],
+                        [sys.executable, "-m", "streams.worker", *self.roles_of.get(slot, self.roles)],
                         cwd=ROOT, env=ENVIRON | self._variables(slot, port), stdout=out, stderr=out,
                     )  # fmt: skip
                 if known is None:
