@@ -32,7 +32,7 @@ from streams.runtime.carrier import BATCH_MAX
 from streams.runtime.clients import Cluster
 from streams.runtime.dead_letters import Skips
 from streams.runtime.effect import Effect, KafkaEffect
-from streams.runtime.fail_stop import REFUSED, fail_stop
+from streams.runtime.fail_stop import AWAY, REFUSED, fail_stop
 from streams.runtime.gauges import of_room
 from streams.runtime.health import Health
 from streams.runtime.intake import RecordCodec
@@ -310,7 +310,7 @@ class RoomApp(faust.App):
             raise
         except (Unavailable, KafkaException, ReadStandsStill, TimeoutError) as error:
             if self.in_worker:
-                fail_stop(f"Kafka does not answer as it must for a start: {error}")
+                fail_stop(f"Kafka does not answer as it must for a start: {error}", code=AWAY)
             raise
 
     def _make_topics(self) -> None:

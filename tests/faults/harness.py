@@ -29,7 +29,7 @@ from confluent_kafka import OFFSET_BEGINNING, Producer, TopicPartition
 from connectors.kafka.provision import desired
 from streams.runtime import clients
 from streams.runtime.clients import Cluster
-from streams.runtime.fail_stop import IN_DOUBT
+from streams.runtime.fail_stop import AWAY, IN_DOUBT
 from streams.runtime.keys import partition_of
 from streams.runtime.provisioning import changelog, provision
 from streams.runtime.reader import read_topic
@@ -39,7 +39,7 @@ from tests.streams.runtime.sums import SUMS_INBOX, SUMS_MAP, Payment, Summed, Su
 
 FLOW_S = 90.0
 ACCOUNTS = 40
-ENDS_ITSELF = (IN_DOUBT, -signal.SIGABRT)
+ENDS_ITSELF = (IN_DOUBT, AWAY, -signal.SIGABRT)
 """How a worker may end by itself, to be started again: by fail-stop, or by an assertion of librdkafka's own."""
 
 
@@ -159,12 +159,14 @@ class Harness:
         del self.workers[slot]
 
     def end(self, slot: str, timeout_s: float = 30) -> None:
-        """SIGTERM amid other faults: an orderly end, or by fail-stop where it can no longer be orderly."""
+        """SIGTERM amid other faults: an orderly end, a fail-stop, or a plain end before the worker listens to it."""
         worker = self.workers.pop(slot)
         worker.process.terminate()
         code = worker.process.wait(timeout_s)
-        assert code in (0, *ENDS_ITSELF), f"{slot} ended with {code}:\n{worker.log.read_text(errors='replace')[-4000:]}"
-        if code:
+        assert code in (0, -signal.SIGTERM, *ENDS_ITSELF), (
+            f"{slot} ended with {code}:\n{worker.log.read_text(errors='replace')[-4000:]}"
+        )
+        if code in ENDS_ITSELF:
             self.ended.append((slot, code))
 
     def stop_itself_at(self, slot: str, stage: str) -> None:

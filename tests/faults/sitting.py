@@ -282,20 +282,13 @@ def _tell(
     began = time.monotonic()
     with harness:
         chapter = Chapter(harness, servers)
-        harness.start(*SLOTS)
-        harness.wait_for_flow()
-        while chapter.counts.total() < faults:
-            (fault,) = chapter.random.choices(list(FAULTS), list(FAULTS.values()))
-            fault(chapter)
-            if chapter.random.random() < 0.6:
-                told.longest_flow_s = max(told.longest_flow_s, harness.wait_for_flow())
-            else:
-                # The next fault meets what this one has not finished.
-                time.sleep(chapter.random.uniform(0.0, 1.5))
-        chapter.bring_back()
-        told.longest_flow_s = max(told.longest_flow_s, harness.wait_for_flow())
-        harness.drain()
-        verdict = harness.verdict()
+        try:
+            told.longest_flow_s = max(told.longest_flow_s, _befall(chapter, faults))
+            harness.drain()
+            verdict = harness.verdict()
+        except AssertionError as error:
+            error.add_note(f"seed {told.seed}, chapter {told.chapters} ({membership.name}), after {chapter.counts}")
+            raise
     if not verdict.ok:
         told.wrong += [f"chapter {told.chapters} ({membership.name}): {line}" for line in verdict.lines()]
     told.faults += chapter.counts
@@ -305,3 +298,22 @@ def _tell(
         f"chapter {told.chapters}, {membership.name}: {chapter.counts.total()} faults in "
         f"{time.monotonic() - began:.0f} s; {'; '.join(verdict.lines())}"
     )
+
+
+def _befall(chapter: Chapter, faults: int) -> float:
+    """Let so many faults happen; return the longest time after which records flowed again, seconds."""
+    harness = chapter.harness
+    harness.start(*SLOTS)
+    harness.wait_for_flow()
+    flowed = [0.0]
+    while chapter.counts.total() < faults:
+        (fault,) = chapter.random.choices(list(FAULTS), list(FAULTS.values()))
+        fault(chapter)
+        if chapter.random.random() < 0.6:
+            flowed.append(harness.wait_for_flow())
+        else:
+            # The next fault meets what this one has not finished.
+            time.sleep(chapter.random.uniform(0.0, 1.5))
+    chapter.bring_back()
+    flowed.append(harness.wait_for_flow())
+    return max(flowed)

@@ -15,7 +15,7 @@ import pytest
 from connectors.embedded import ports
 from connectors.embedded.errors import DiskFull
 from connectors.embedded.kafka import KafkaCluster, KafkaServer
-from streams.runtime.fail_stop import IN_DOUBT
+from streams.runtime.fail_stop import AWAY
 from tests.faults.harness import Harness
 from tests.servers import KAFKA_DIR
 
@@ -75,7 +75,7 @@ def test_kafka_gone_for_a_minute_loses_and_doubles_nothing(how: str, tmp_path: P
 def test_a_worker_that_starts_while_kafka_is_away_ends_so_that_it_is_started_again(tmp_path: Path) -> None:
     harness = Harness(f"127.0.0.1:{ports.choose_free()}", tmp_path)
     worker = harness.spawned("w0", tmp_path / "w0.log")
-    assert worker.process.wait(60) == IN_DOUBT
+    assert worker.process.wait(60) == AWAY
     assert "Kafka does not answer" in worker.log.read_text()
 
 

@@ -10,17 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from confluent_kafka import Consumer, Producer
+from confluent_kafka import Consumer
 
 from connectors.embedded.kafka import KafkaServer
 from streams.runtime import carrier
 from streams.runtime.app import RoomApp
-from streams.runtime.clients import Cluster, room_consumer, room_producer
+from streams.runtime.clients import room_consumer
 from tests.paths import ROOT
 from tests.streams.runtime.loops import in_a_loop
 from tests.streams.runtime.sums import SUMS_MAP, SumsRoom, payment, sums_codec
-
-TRANSACTIONS = 20
 
 
 class Noting:
@@ -36,9 +34,9 @@ class Noting:
 
 
 @contextmanager
-def another_member(kafka: KafkaServer, room: Any) -> Iterator[None]:
-    """Somebody joins the group, and takes partitions away; at the end he leaves."""
-    there = threading.Event()
+def another_member(kafka: KafkaServer, room: Any) -> Iterator[threading.Event]:
+    """Somebody joins the group, and takes partitions away; the event tells when. At the end he leaves."""
+    there, given = threading.Event(), threading.Event()
     there.set()
 
     def belong() -> None:
@@ -47,18 +45,22 @@ def another_member(kafka: KafkaServer, room: Any) -> Iterator[None]:
                 "bootstrap.servers": kafka.bootstrap_servers,
                 "group.id": room.group,
                 "partition.assignment.strategy": "cooperative-sticky",
+                "session.timeout.ms": 6000,
+                "heartbeat.interval.ms": 500,
                 "enable.auto.commit": False,
             }
         )
         member.subscribe([room.source])
         while there.is_set():
             member.poll(0.05)
+            if member.assignment():
+                given.set()
         member.close()
 
     thread = threading.Thread(target=belong)
     thread.start()
     try:
-        yield
+        yield given
     finally:
         there.clear()
         thread.join()
@@ -92,8 +94,8 @@ async def test_only_the_consumer_thread_touches_the_consumer_and_it_answers_whil
         source.write(payment(f"a{n}", 1, f"p{n}"))
     source.close()
     await until(lambda: room.carrier.in_hand_since is not None)
-    with another_member(kafka, room):
-        await until(lambda: 0 < len(room.partitions()) < 4)
+    with another_member(kafka, room) as given:
+        await until(given.is_set)
     await until(lambda: len(room.partitions()) == 4 and not room.has_lag)
     await app.stop()
     assert len(answers) == 1
@@ -104,34 +106,6 @@ async def test_only_the_consumer_thread_touches_the_consumer_and_it_answers_whil
 async def until(true: Callable[[], bool]) -> None:
     while not true():
         await asyncio.sleep(0.01)
-
-
-@pytest.mark.servers
-def test_back_to_back_transactions_do_not_pay_the_stock_retry_backoff(kafka: KafkaServer, topic_prefix: str) -> None:
-    cluster = Cluster(kafka.bootstrap_servers)
-    stock = Producer({"bootstrap.servers": kafka.bootstrap_servers, "transactional.id": f"{topic_prefix}stock"})
-    ours = room_producer(cluster, f"{topic_prefix}ours", lambda _: None)
-    app_topic = topic_prefix + "results"
-    make_topic(kafka, app_topic)
-    took = []
-    for producer in (ours, stock):
-        producer.init_transactions(30)
-        began = time.perf_counter()
-        for _ in range(TRANSACTIONS):
-            producer.begin_transaction()
-            producer.produce(app_topic, b"x")
-            producer.flush()
-            producer.commit_transaction(30)
-        took.append(time.perf_counter() - began)
-    assert took[0] * 2 < took[1], took
-
-
-def make_topic(kafka: KafkaServer, name: str) -> None:
-    from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]  # noqa: PLC0415 - not marked
-
-    admin = AdminClient({"bootstrap.servers": kafka.bootstrap_servers})
-    for made in admin.create_topics([NewTopic(name, 1, 1)]).values():
-        made.result(10)
 
 
 def test_nobody_waits_a_whole_timeout_for_a_full_batch() -> None:
