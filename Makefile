@@ -5,6 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 SEEDS ?= 2000
+ORDERS ?= 20000
 FAULTS ?= 200
 ARGS ?=
 
@@ -39,6 +40,7 @@ test: $(READY) ## Rules, contracts, real servers, kills and whole runs: what mus
 soak: $(READY) ## All tests that take long: faults, storms, journeys, boards after a run
 	@$(BIN)/python -m pytest -m "slow or faults" $(ARGS)
 	@$(BIN)/python -m tests.faults --faults $(FAULTS)
+	@$(BIN)/python -m tests.soak --orders $(ORDERS)
 
 check: $(READY) ## What must hold before every commit: style, types, layers, tidiness, unit tests
 	@$(BIN)/ruff check .
