@@ -1,5 +1,8 @@
 """Questions to the broker about orders that it has not answered, or has answered in contradiction to itself."""
 
+from collections.abc import Iterable
+from heapq import nsmallest
+
 from msgspec.structs import replace
 
 from schemas.order import OrderStatus, QueryOrder
@@ -26,18 +29,28 @@ STALE_US = 60 * SECOND_US
 """How long a working order may stay without a word before the broker is asked, where time is that of the wall."""
 
 
+STALE_AT_ONCE = 1
+"""So many silent orders of an account are asked about with each tick."""
+
+
 def again_us(order: Order) -> int:
     """How long to wait for the next question about an order; short where one more answer proves something."""
     return QUERY_FIRST_US if order.absent else min(QUERY_LAST_US, QUERY_FIRST_US << min(order.queries, 6))
 
 
-def is_stale(order: Order, now_us: int) -> bool:
-    """Whether a working order has been silent for so long that its stream may be."""
-    return (
-        order.resting not in UNANSWERED
+def stale(orders: Iterable[Order], now_us: int) -> list[Order]:
+    """Working orders that have been silent for so long that their stream may be; few at once, the longest silent first.
+
+    A venue lets only so many questions in, and most orders that are silent just wait for their price.
+    """
+    silent = [
+        (max(order.updated_us, order.queried_us), order.client_order_id, order)
+        for order in orders
+        if order.resting not in UNANSWERED
         and not order.requests
         and now_us - max(order.updated_us, order.queried_us) >= STALE_US
-    )
+    ]
+    return [order for _, _, order in nsmallest(STALE_AT_ONCE, silent)]
 
 
 def is_due(order: Order, now_us: int) -> bool:

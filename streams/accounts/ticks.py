@@ -17,7 +17,7 @@ from streams.accounts.discrepancies import disputed
 from streams.accounts.emergency import close_positions
 from streams.accounts.losses import watch_losses
 from streams.accounts.orders.order import Order
-from streams.accounts.queries import UNANSWERED, again_us, is_due, is_stale, query
+from streams.accounts.queries import UNANSWERED, again_us, is_due, query, stale
 from streams.accounts.risk.portfolio import History, with_close
 from streams.accounts.shared import WINDOW_US
 from streams.accounts.snapshot import say_account, say_snapshot
@@ -161,11 +161,12 @@ def _ask(turn: Turn) -> None:
     """Query orders whose outcome is unknown, whose first word is late, or that are disputed; forget the long ended."""
     account, now_us = turn.account, turn.now_us
     waiting = [order for order in account.orders.values() if order.resting in UNANSWERED or order.requests]
+    for order in sorted(waiting, key=lambda one: one.client_order_id):
+        if is_due(order, now_us):
+            query(turn, order)
     if account.profile.mode is not Mode.REPLAY:
         # Streams fall silent; a replay's venue never does.
-        waiting = list(account.orders.values())
-    for order in sorted(waiting, key=lambda one: one.client_order_id):
-        if is_due(order, now_us) or is_stale(order, now_us):
+        for order in stale(account.orders.values(), now_us):
             query(turn, order)
     for order in disputed(turn):
         if now_us - order.queried_us >= again_us(order):

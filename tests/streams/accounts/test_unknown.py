@@ -6,12 +6,12 @@ import pytest
 
 from schemas.control import Mode
 from schemas.execution import ExecutionReport, NotSent, NotSentReason
-from schemas.order import ExecType, OrderEvent, OrderStatus, QueryOrder
+from schemas.order import ExecType, OrderEvent, OrderStatus, QueryOrder, Side
 from schemas.risk import Discrepancy, DiscrepancyResolved, RiskEvent
 from streams.accounts.orders.fold import SETTLE_US
 from streams.accounts.queries import STALE_US
 from tests.builders import NOON, SECOND, mark, tick, wish
-from tests.streams.accounts.desk import Desk, answer, desk, filled
+from tests.streams.accounts.desk import Desk, answer, desk, filled, working
 
 LATE = NOON + SETTLE_US
 
@@ -138,6 +138,16 @@ def test_a_working_order_that_stays_silent_is_asked_about_where_time_is_that_of_
     assert not it.of(QueryOrder)
     it.tell(tick(NOON + STALE_US))
     assert len(it.of(QueryOrder)) == questions
+
+
+def test_silent_orders_are_asked_about_one_with_each_tick_the_longest_silent_first() -> None:
+    it = desk(mode=Mode.PAPER)
+    names = [working(it, Side.BUY, 1, 49 - number, f"w{number}") for number in range(3)]
+    asked = []
+    for second in range(4):
+        it.tell(tick(NOON + STALE_US + second * SECOND))
+        asked += [question.client_order_id for question in it.now(QueryOrder)]
+    assert sorted(asked) == sorted(names)
 
 
 def test_a_disputed_order_is_asked_about_until_both_sides_agree() -> None:
