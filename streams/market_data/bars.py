@@ -1,10 +1,9 @@
 """Bars: each is judged, and what may be true becomes a condition, a bar and a mark."""
 
 from decimal import Decimal
-from typing import NamedTuple
 
 from schemas.market import Bar, BarBatch, BarKind, Mark, MarketStatus, QualityAction, QualityCode, QualityFinding
-from schemas.record import Record
+from schemas.record import Part, Record
 from schemas.reference import Instrument
 from schemas.scalars import iso_of
 from streams.market_data.rules.calendars import bars_missing
@@ -27,7 +26,7 @@ FLAGGED = QualityAction.FLAGGED
 _NEVER = Cursor()
 
 
-class Reading(NamedTuple):
+class Reading(Part, frozen=True):
     """What all bars of one batch, or one bar made of ticks, have in common.
 
     exponent: prices are integers times ten to it
@@ -43,7 +42,7 @@ class Reading(NamedTuple):
     halted: str = ""
 
 
-class Row(NamedTuple):
+class Row(Part, frozen=True):
     """One bar: open, high, low, close as integers. The event time of the cause is its end."""
 
     cause: Cause

@@ -146,7 +146,7 @@ def _closed(
         instrument, calendar, instrument.tick_bar_us, forming.exponent, tick=1, halted=market.header.halted
     )
     row = Row(
-        cause._replace(event_time_us=forming.end_us),
+        msgspec.structs.replace(cause, event_time_us=forming.end_us),
         (forming.open, forming.high, forming.low, forming.close),
         forming.volume if instrument.has_volume else None,
         forming.count,

@@ -134,7 +134,10 @@ class MarketData(Room[Market, Reference]):
 def _is_whole(batch: BarBatch | QuoteBatch | TradeBatch) -> bool:
     """Whether all columns have the same length, which is not nothing, and scale and times are such as exist."""
     rows, times = len(batch.times_us), batch.times_us
-    if not (rows and batch.sequence > 0 and min(times) > 0 and max(times) < _END_OF_TIME_US):
+    if not (rows and batch.sequence > 0):
+        return False
+    first, last = (times[0], times[0]) if rows == 1 else (min(times), max(times))
+    if not (first > 0 and last < _END_OF_TIME_US):
         return False
     if not (_FINEST <= batch.price_exponent <= _COARSEST and _FINEST <= batch.size_exponent <= _COARSEST):
         return False

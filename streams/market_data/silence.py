@@ -64,7 +64,7 @@ def find_stale(
             silent[name] = msgspec.structs.replace(cursor, stale=True)
             outputs.append(
                 finding(
-                    cause._replace(feed_id=name.partition("/")[0], sequence=cursor.sequence),
+                    msgspec.structs.replace(cause, feed_id=name.partition("/")[0], sequence=cursor.sequence),
                     QualityCode.STALE,
                     QualityAction.FLAGGED,
                     value=f"{(now_us - cursor.time_us) // SECOND_US} s",

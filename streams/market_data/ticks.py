@@ -137,7 +137,7 @@ def _columns(batch: QuoteBatch | TradeBatch, skip: int, cause: Cause) -> Columns
     if any(int(column.max()) >= SIZE_BOUND or int(column.min()) <= -SIZE_BOUND for column in sizes):
         return None
     low, high = prices[0], prices[-1]
-    cause = cause._replace(sequence=cause.sequence + skip)
+    cause = msgspec.structs.replace(cause, sequence=cause.sequence + skip)
     if isinstance(batch, QuoteBatch):
         return Columns(cause, times, low, high, (low + high) * 5, batch.price_exponent - 1, sizes, batch)
     return Columns(cause, times, low, high, low, batch.price_exponent, sizes, batch)
@@ -285,7 +285,7 @@ def _finding(columns: Columns, code: QualityCode, action: QualityAction, hit: Ma
         value = iso_of(time_us)
     else:
         value = f"{low}/{high}" if isinstance(columns.batch, QuoteBatch) else str(low)
-    cause = columns.cause._replace(event_time_us=time_us, sequence=columns.cause.sequence + first)
+    cause = msgspec.structs.replace(columns.cause, event_time_us=time_us, sequence=columns.cause.sequence + first)
     return finding(cause, code, action, value=value, limit=limit, count=int(hit.sum()))
 
 

@@ -2,18 +2,18 @@
 
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import NamedTuple
 
 import msgspec
 
 from schemas.ids import short_id
 from schemas.intent import TradeIntent
 from schemas.market import MarketCondition
+from schemas.record import Part
 from streams.strategies.plugin import Wish
 from streams.strategies.state import Deployment, Instance
 
 
-class Occasion(NamedTuple):
+class Occasion(Part, frozen=True):
     """The record on which an instance was asked.
 
     cause: names the bar or signal, the same whenever it is folded

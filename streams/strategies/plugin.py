@@ -204,17 +204,18 @@ def wish_fault(wish: object) -> str:
     """What is wrong with a wish, in words; empty when nothing is."""
     if not isinstance(wish, Wish):
         return f"a wish must be a Wish, not {type(wish).__name__}"
-    bounds = ((wish.direction, DIRECTION_BOUND), (wish.target_weight, WEIGHT_BOUND))
-    for value, bound in bounds:
-        if value is not None and not -bound <= value <= bound:
-            return f"{value} is not within -{bound:g} and {bound:g}"
-    if wish.kind is IntentKind.TARGET_WEIGHT and wish.target_weight is None:
+    if wish.direction is not None and not -DIRECTION_BOUND <= wish.direction <= DIRECTION_BOUND:
+        return f"{wish.direction} is not within -{DIRECTION_BOUND:g} and {DIRECTION_BOUND:g}"
+    weight = wish.target_weight
+    if weight is not None and not -WEIGHT_BOUND <= weight <= WEIGHT_BOUND:
+        return f"{weight} is not within -{WEIGHT_BOUND:g} and {WEIGHT_BOUND:g}"
+    if weight is None and wish.kind is IntentKind.TARGET_WEIGHT:
         return "TARGET_WEIGHT without a target_weight"
     if wish.probability is not None and not 0 <= wish.probability <= 1:
         return f"probability {wish.probability} is not within 0 and 1"
-    prices = (wish.limit_price, wish.stop_price, wish.take_profit_price)
-    if not all(price is None or price.is_finite() for price in prices):
-        return "a price is not a finite number"
+    for price in (wish.limit_price, wish.stop_price, wish.take_profit_price):
+        if price is not None and not price.is_finite():
+            return "a price is not a finite number"
     if wish.order_type in (OrderType.LIMIT, OrderType.STOP_LIMIT) and wish.limit_price is None:
         return f"{wish.order_type} without a limit_price"
     return ""

@@ -210,8 +210,8 @@ class Strategies(Room[Desk, Floor]):
         if not state.instances:
             return state
         instances, memories = dict(state.instances), dict(state.memories)
-        for strategy_id in sorted(state.instances):
-            instance = state.instances[strategy_id]
+        for strategy_id in sorted(instances):
+            instance = instances[strategy_id]
             if instance.paused or instance.at_fault:
                 continue
             deployment = floor.deployments[strategy_id]
@@ -261,7 +261,11 @@ def _with_condition(state: Desk, condition: MarketCondition) -> Desk:
     known = state.header.condition
     if known is not None and condition.event_time_us < known.event_time_us:
         return state
-    return msgspec.structs.replace(state, header=msgspec.structs.replace(state.header, condition=condition))
+    return Desk(
+        header=msgspec.structs.replace(state.header, condition=condition),
+        instances=state.instances,
+        memories=state.memories,
+    )
 
 
 def _event(header: Header, news: News, event_time_us: int) -> StrategyEvent:

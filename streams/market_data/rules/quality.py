@@ -13,9 +13,9 @@ differences where prices at or below zero are legal; the scale is never finer th
 from collections.abc import Sequence
 from decimal import Decimal
 from math import log
-from typing import NamedTuple
 
 from schemas.market import QualityAction, QualityCode, QualityFinding
+from schemas.record import Part
 from schemas.reference import Instrument, InstrumentClass
 from schemas.scalars import SCALE, rounded
 from streams.market_data.rules.volatility import WINDOW, move_between
@@ -41,7 +41,7 @@ SPLIT_CLOSE_TOLERANCE = 0.12
 SPLIT_TURNOVER_RATIO_MAX = 3.0
 
 
-class Cause(NamedTuple):
+class Cause(Part, frozen=True):
     """What a finding is about: the row, or the first of several."""
 
     event_time_us: int
@@ -99,10 +99,13 @@ def told_already(rows: int, cursor: Cursor, cause: Cause) -> tuple[int, QualityF
     )
 
 
+_UNITS = {exponent: Decimal(1).scaleb(exponent) for exponent in range(-SCALE, SCALE)}
+
+
 def price_of(scaled: int, exponent: int) -> Decimal:
     """A scaled integer as the price or size it stands for; finer than the wire only where it is a middle of two."""
-    number = Decimal(scaled).scaleb(exponent)
-    return number if exponent >= -SCALE else rounded(number)
+    unit = _UNITS.get(exponent)
+    return Decimal(scaled) * unit if unit is not None else rounded(Decimal(scaled).scaleb(exponent))
 
 
 def ticks_of(instrument: Instrument, exponent: int) -> int:
@@ -119,7 +122,7 @@ def outlier_score(series: Series, prices: Sequence[float], instrument: Instrumen
     by_difference, tick = instrument.price_may_be_negative, float(instrument.tick_size)
     centre = median(ordered)
     farthest = 0.0
-    for price in set(prices):
+    for price in prices[1:3]:  # a move grows with its price, so no other is farther than those of high and low
         move = move_between(before, price, by_difference)
         if move is not None:
             farthest = max(farthest, abs(move - centre))

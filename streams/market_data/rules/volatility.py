@@ -49,8 +49,8 @@ def extended(
     ewma, count, move_ewma = series.ewma, series.ewma_count, series.move_ewma
     history, history_ordered = series.history, series.history_ordered
     if series.end_us:
-        move = move_between(series.close, close, by_difference)
         log_return = move_between(series.close, close, False)
+        move = close - series.close if by_difference else log_return
         if log_return is None:
             log_returns, ewma, count = (), 0.0, 0
         else:
@@ -116,10 +116,13 @@ def _range_terms(opened: float, high: float, low: float, close: float) -> tuple[
 
 def _from_ranges(ranges: tuple[tuple[float, float], ...], root: float) -> tuple[float | None, float | None]:
     """Parkinson and Garman-Klass; absent where half the window or more has no range."""
-    if len(ranges) < WINDOW or ranges.count((0.0, 0.0)) * 2 >= WINDOW or _UNDEFINED in ranges:
+    if len(ranges) < WINDOW:
         return None, None
-    parkinson = sum(term for term, _ in ranges) / (WINDOW * _PARKINSON)
-    garman_klass = sum(term for _, term in ranges) / WINDOW
+    squares, terms = zip(*ranges, strict=True)
+    if squares.count(0.0) * 2 >= WINDOW or _UNDEFINED[0] in squares:
+        return None, None
+    parkinson = sum(squares) / (WINDOW * _PARKINSON)
+    garman_klass = sum(terms) / WINDOW
     return math.sqrt(parkinson) * root, math.sqrt(garman_klass) * root if garman_klass >= 0 else None
 
 
