@@ -102,25 +102,37 @@ class Folded(Part, frozen=True):
 def undo_fill(net: Net, terms: Terms, fill: Folded) -> Effect:
     """Take back a fill that the broker busted.
 
-    Exact where nothing was traded since. Later, what it opened leaves at its own price while the position is large
-    enough, what it closed comes back at the present average, and anything else is closed at the busted price: cash and
-    the sum of realised and unrealised result are right in every case.
+    Exact where the position is what the fill left. Otherwise, where the position stays on its side, what the fill
+    closed comes back and what it opened leaves, at the average that leaves the sum of realised and unrealised result
+    right; where it does not, or no price is such an average, the fill is closed at its own price, right as well.
     """
     held, quantity = net.quantity, fill.quantity
-    if held == fill.before_quantity + quantity:
+    met = Net(fill.before_quantity, fill.before_average)
+    after = fold_fill(met, terms, quantity, fill.price).net
+    left, average = held - quantity, _average_without(net, terms, fill)
+    if held == after.quantity and (not held or net.average_price == after.average_price):
         left, average = fill.before_quantity, fill.before_average
-    elif fill.realised and held and (held > 0) != (quantity > 0):
-        left, average = held - quantity, net.average_price
-    elif not fill.realised and abs(held) > abs(quantity) and (held > 0) == (quantity > 0):
-        left = held - quantity
-        average = (net.average_price * held - fill.price * quantity) / left
-    else:
+    elif average is None or not held or (left > 0) != (held > 0) or bool(fill.realised) is (abs(left) < abs(held)):
         return fold_fill(net, terms, -quantity, fill.price, -fill.fee)
     undone = Net(
         left, average, net.realised - fill.realised, net.fees - fill.fee,
         net.cycle_realised - fill.realised, net.cycle_fees - fill.fee, net.cycle_opened,
     )  # fmt: skip
     return Effect(undone, -fill.realised, ZERO)
+
+
+def _average_without(net: Net, terms: Terms, fill: Folded) -> Decimal | None:
+    """The average of what is left without a fill whose result is taken back too; None where no price is."""
+    left = net.quantity - fill.quantity
+    if not left:
+        return None
+    result = fill.realised / terms.multiplier
+    if terms.kind is not ContractKind.INVERSE:
+        return (net.average_price * net.quantity - fill.price * fill.quantity - result) / left
+    if not net.average_price or not fill.price:
+        return None
+    inverse = (net.quantity / net.average_price - fill.quantity / fill.price + result) / left
+    return 1 / inverse if inverse > 0 else None
 
 
 def _open(net: Net, terms: Terms, quantity: Decimal, price: Decimal, fee: Decimal) -> Net:

@@ -64,6 +64,10 @@ class Bounds:
                     return found
         return self._compiled.own.get(name)
 
+    def own(self, name: str) -> Limit | None:
+        """The account's own limit of this name, whatever narrower scopes say; or None."""
+        return self._compiled.own.get(name)
+
     def value(self, name: str) -> Decimal | None:
         """The bound in force: the narrowest limit, scaled; None where none is set."""
         limit = self.limit(name)

@@ -86,11 +86,11 @@ def message_rate(view: View) -> Reading:
 
 
 def _rate(view: View, name: str, code: str, times: dict[str, tuple[int, ...]]) -> Reading:
-    """Messages of the last minute, this one included, in every scope that has a limit."""
+    """Messages of the last minute, this one included, in every scope against the limit of that scope."""
     since = view.now_us - MINUTE_US
     reading = None
     for scope, key in scopes_of(view.account.profile.venue, view.proposal.strategy_id):
-        limit = view.bounds.limit(name) if scope is Scope.ACCOUNT else view.bounds.anywhere(name, scope).get(key)
+        limit = view.bounds.own(name) if scope is Scope.ACCOUNT else view.bounds.anywhere(name, scope).get(key)
         if limit is None:
             continue
         sent = times.get(f"{key[0]}|{key[1]}", ())

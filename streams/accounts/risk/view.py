@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 
 from schemas.control import MarginRegime
 from schemas.order import OrderType, Side, TimeInForce
-from schemas.scalars import DAY_US
 from streams.accounts.account import Account, Holding
 from streams.accounts.orders.order import Order
 from streams.accounts.positions.contract import pays_difference, value
@@ -88,11 +87,6 @@ class View:
         self._quantities()
         self._prices()
         self._values()
-
-    @property
-    def day(self) -> int:
-        """Days since 1970."""
-        return self.now_us // DAY_US
 
     def _quantities(self) -> None:
         proposal, holding = self.proposal, self.holding

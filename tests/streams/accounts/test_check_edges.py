@@ -1,21 +1,25 @@
 """Where checks, latches and sizes turn: what a wrong sign, a wrong unit or a forgotten order would change."""
 
 from decimal import Decimal as D
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
 from schemas.control import KillVerb as Verb
 from schemas.control import MarginRegime, Scope, SizingMethod
-from schemas.order import ExecType, Side
+from schemas.order import ExecType, OrderType, Side, TimeInForce
 from schemas.reference import ContractKind, InstrumentClass, TradingStatus
 from schemas.risk import CheckOutcome
-from streams.accounts.risk.latches import latch
+from streams.accounts.account import Holding
+from streams.accounts.risk.exposures import by_dimension
+from streams.accounts.risk.latches import latch, rearm
+from streams.accounts.risk.view import Proposal
 from streams.accounts.room import precisely
 from streams.accounts.turn import Turn
-from tests.builders import NOON, SECOND, Number, instrument, kill, mark, wish
+from tests.builders import DAY, NOON, SECOND, Number, instrument, kill, mark, wish
 from tests.streams.accounts.desk import answer, deployed, desk, holding, only, setting, working
-from tests.streams.accounts.test_checks import RICH, buy, check, sell
+from tests.streams.accounts.test_checks import RICH, WAVES, buy, cash_desk, check, margin_desk, past, sell
 from tests.streams.accounts.test_sizing import bounds, rich, sized
 
 
@@ -69,20 +73,27 @@ def test_selling_all_that_is_held_is_reducing_even_of_one_unit(held: int) -> Non
     assert check(it, sell(held + 1), "trading_state").code == "TRADING_REDUCING"
 
 
-def test_a_rate_holds_in_the_scope_that_has_it_and_the_account_has_its_own() -> None:
+def test_every_scope_counts_its_own_messages_against_its_own_rate() -> None:
     it = setting(
         desk(cash=RICH),
         only("orders_per_minute_max", 1, scope=Scope.STRATEGY, scope_id="trend"),
         only("orders_per_minute_max", 2),
     )
-    assert check(it, buy(1), "order_rate").limit == "1"
-    it.tell(wish("a"))
-    assert check(it, buy(1), "order_rate").limit == "1"
-    assert check(it, buy(1), "order_rate").code == "ORDER_RATE"
-    assert check(it, buy(1, strategy_id="other"), "order_rate").outcome is CheckOutcome.PASS
     working(it, Side.BUY, 1, 49)
-    assert check(it, buy(1, strategy_id="other"), "order_rate").limit == "2"
-    assert check(it, buy(1, strategy_id="other"), "order_rate").code == "ORDER_RATE"
+    assert check(it, buy(1), "order_rate").outcome is CheckOutcome.PASS
+    it.tell(wish("a"))
+    denied = check(it, buy(1, strategy_id="other"), "order_rate")
+    assert (denied.code, denied.value, denied.limit, denied.inputs) == ("ORDER_RATE", "3", "2", "scope=ACCOUNT|")
+
+
+def test_a_wide_rate_of_a_strategy_does_not_widen_that_of_the_account() -> None:
+    it = setting(
+        desk(cash=RICH),
+        only("orders_per_minute_max", 100, scope=Scope.STRATEGY, scope_id="trend"),
+        only("orders_per_minute_max", 1),
+    )
+    it.tell(wish("a"))
+    assert check(it, buy(1), "order_rate").inputs == "scope=ACCOUNT|"
 
 
 @pytest.mark.parametrize("field", ["multiplier", "tick_size", "lot_size"])
@@ -170,3 +181,82 @@ def test_a_halt_of_the_venue_denies_every_order_in_the_instrument_until_it_ends(
     it.check_codec()
     it.tell(replace(status, version=3, halted=False))
     assert check(it, buy(1), "session").outcome is CheckOutcome.PASS
+
+
+@pytest.mark.parametrize(
+    ("fine", "refused"), [(buy(1, at="57.2"), buy(1, at="57.21")), (sell(1, at="43.2"), sell(1, at="43.19"))]
+)
+def test_the_window_collar_measures_from_the_edge_that_the_order_crosses(fine: Proposal, refused: Proposal) -> None:
+    it = margin_desk(price_collar_window="0.1", price_collar=1)
+    it.tell(mark(50, at_us=NOON + SECOND, low=D(48), high=D(52)))
+    assert check(it, fine, "price_collar_window", NOON + SECOND).outcome is CheckOutcome.PASS
+    assert check(it, refused, "price_collar_window", NOON + SECOND).code == "PRICE_COLLAR_WINDOW"
+
+
+def test_half_a_unit_of_equity_is_equity() -> None:
+    assert check(desk(cash="0.5"), buy(1), "equity_positive").outcome is CheckOutcome.PASS
+
+
+def test_a_latch_is_rearmed_by_its_whole_name_and_no_other_with_it() -> None:
+    it = desk()
+    turn = Turn(it.account, it.shared, NOON)
+    for strategy in ("trend", "other"):
+        latch(turn, "consecutive_rejects", strategy, "3", D(3))
+    assert rearm(turn, "consecutive_rejects|trend", "ann", "looked at it")
+    assert set(turn.account.condition.latches) == {"consecutive_rejects|other"}
+    assert not rearm(turn, "consecutive_rejects|trend", "ann", "again")
+
+
+def test_a_value_without_a_limit_is_told_all_the_same() -> None:
+    assert check(desk(), buy(2), "position_quantity").value == "2"
+
+
+def test_a_rate_denial_tells_whose_rate_it_is() -> None:
+    it = setting(desk(cash=RICH), only("orders_per_minute_max", 0, scope=Scope.STRATEGY, scope_id="trend"))
+    assert check(it, buy(1), "order_rate").inputs == "scope=STRATEGY|trend"
+
+
+def test_a_stop_limit_order_needs_both_of_its_prices() -> None:
+    both: dict[str, Any] = {"order_type": OrderType.STOP_LIMIT, "limit_price": D(50), "stop_price": D(50)}
+    assert check(desk(), buy(1, **both), "price_valid").outcome is CheckOutcome.PASS
+    for missing in ("limit_price", "stop_price"):
+        assert check(desk(), buy(1, **{**both, missing: None}), "price_valid").code == "PRICE_MISSING"
+
+
+def test_an_order_whose_date_is_long_past_is_denied() -> None:
+    long_past = buy(1, time_in_force=TimeInForce.GTD, expire_at_us=NOON - DAY)
+    assert check(desk(), long_past, "order_lives").code == "EXPIRY_PAST"
+
+
+@pytest.mark.parametrize(("stop", "target"), [("50", "60"), ("40", "50")])
+def test_a_wish_that_can_win_or_lose_nothing_pays_one_for_one(stop: str, target: str) -> None:
+    bet: dict[str, Any] = {"probability": 0.6, "reference_price": D(50)}
+    plain = sized(rich(SizingMethod.KELLY), **bet)
+    assert sized(rich(SizingMethod.KELLY), stop_price=D(stop), take_profit_price=D(target), **bet) == plain
+
+
+def test_a_share_of_negative_equity_is_unknown() -> None:
+    it = past(setting(desk(cash=50_000), value_at_risk_max=1), *WAVES)
+    holding(it, 1000)
+    it.tell(mark("-1", at_us=NOON + SECOND))
+    assert check(it, buy(1), "value_at_risk", NOON + SECOND).code == "VALUE_AT_RISK_UNKNOWN"
+
+
+def test_a_replace_gives_back_the_cash_that_the_replaced_order_holds() -> None:
+    it = setting(cash_desk(cash=10_000), order_value_max=20_000, position_value_max=20_000, concentration_max=2)
+    name = working(it, Side.BUY, 150, 50)
+    order = it.account.orders[name]
+    assert check(it, buy(200, at=50, replaces=order), "cash").outcome is CheckOutcome.PASS
+    assert check(it, buy(201, at=50, replaces=order), "cash").code == "CASH"
+    assert check(it, buy(51, at=50), "cash").code == "CASH"
+
+
+def test_an_instrument_that_is_flat_hides_none_that_follows() -> None:
+    it = holding(desk(cash=RICH), 10)
+    it.tell(instrument("ABLE"), mark(50, of="ABLE"), deployed("able", of="ABLE"))
+    it.partition.states["A"] = replace(
+        it.account, holdings={"ABLE": Holding(instrument_id="ABLE", currency="USD"), **it.account.holdings}
+    )
+    told = {(dimension, member) for dimension, member, _, _ in by_dimension(it.account, it.shared)}
+    assert ("INSTRUMENT", "WTI") in told
+    assert ("INSTRUMENT", "ABLE") not in told
