@@ -134,15 +134,16 @@ def declare(app: RoomApp, room: Room[Any, Any], settings: Settings) -> None:
 class OnDuty(Service):
     """Execution's duty as a service of the app; it stands before the door through which commands come."""
 
-    def __init__(self, app: RoomApp, duty: Duty):
+    def __init__(self, app: RoomApp, duty: Duty, folder: Path):
         super().__init__(beacon=app.beacon)
         self._app = app
         self._duty = duty
+        self._folder = folder
 
     async def on_start(self) -> None:
         """Faust calls it when the agents run."""
         app = self._app
-        self._duty.start(Following(app.cluster, app.codec, app.environment, self._duty.knowledge))
+        self._duty.start(Following(app.cluster, app.codec, app.environment, self._duty.knowledge, self._folder))
 
     async def on_stop(self) -> None:
         """Faust calls it when the door has closed."""
@@ -184,7 +185,7 @@ def employ(app: RoomApp, settings: Settings) -> None:
         every_s=settings.reconcile_s,
         bars=(lambda: app.reader(MARKET_BARS, "paper venue", Start.END)) if on_paper else None,
     )
-    app.services.append(OnDuty(app, duty))
+    app.services.append(OnDuty(app, duty, folder))
     door = app.effect(
         EXECUTION,
         ORDERS_COMMANDS,

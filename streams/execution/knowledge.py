@@ -4,8 +4,11 @@ what is halted, and nothing is sent.
 """
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping
+import json
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 from schemas.control import AccountOpened, CashMovement, ClockTick, KillSwitch, KillVerb, Mode, Scope
@@ -17,9 +20,12 @@ from schemas.topics import ACCOUNTS_INBOX
 from streams.execution.handler import Execution
 from streams.runtime.clients import Cluster
 from streams.runtime.intake import RecordCodec
-from streams.runtime.reader import KillSwitchReader, Reader, Start
+from streams.runtime.offsets import Offsets
+from streams.runtime.reader import KillSwitchReader, Reader
 
 POLL_S = 0.05
+KEEP_EVERY_S = 5.0
+NOTEBOOK = "execution-knows.json"
 TOLD: Collection[type[Record]] = frozenset(
     {ClockTick, Instrument, FeeSchedule, CashMovement, AccountOpened, LimitChange, BrokerPositions}
 )
@@ -63,11 +69,16 @@ class Knowledge:
         self.limited: set[str] = set()
         self.cursors: dict[str, str] = {}
         self.kills: Mapping[str, KillSwitch] = {}
+        self.newest: dict[tuple[str, str], Record] = {}
+        """What of it must be known after a restart: the newest record of each kind and subject."""
         self._execution = execution
         self._learn = learn
 
     def take(self, record: Record) -> None:
         """Take in one record of `accounts.inbox`; the same again changes nothing."""
+        subject = _subject(record)
+        if subject:
+            self.newest[type(record).__name__, subject] = record
         match record:
             case ClockTick():
                 self._execution.on_tick(record)
@@ -110,17 +121,64 @@ class Knowledge:
         return opened is not None and (opened.venue, opened.mode) == (venue, mode)
 
 
+def _subject(record: Record) -> str:
+    """Of what it tells the newest; empty for what is only news."""
+    match record:
+        case Instrument():
+            return record.instrument_id
+        case FeeSchedule():
+            return record.venue
+        case AccountOpened() | LimitChange() | BrokerPositions():
+            return record.account_id
+        case _:
+            return ""
+
+
+class Notebook:
+    """What was read of `accounts.inbox`, in a file: the log grows for ever, and a restart must not read it all again.
+
+    A file that cannot be read, or that tells of another log, is as none.
+    """
+
+    def __init__(self, file: Path, codec: RecordCodec):
+        self._file = file
+        self._codec = codec
+
+    def recall(self, lows: Mapping[int, int], ends: Mapping[int, int]) -> tuple[dict[int, int], list[Record]]:
+        """Where to go on in each partition, and what was known there; nothing where it does not fit the log."""
+        try:
+            kept = json.loads(self._file.read_text())
+            places = {int(partition): int(offset) for partition, offset in kept["places"].items()}
+            records = [self._codec.decode(bytes.fromhex(text)) for text in kept["records"]]
+        except (OSError, ValueError, LookupError, TypeError, AttributeError):
+            return dict(lows), []
+        if places.keys() != ends.keys() or any(not lows[one] <= places[one] <= ends[one] for one in places):
+            return dict(lows), []
+        return places, records
+
+    def keep(self, places: Mapping[int, int], records: Iterable[Record]) -> None:
+        """Write both, whole or not at all."""
+        text = json.dumps({"places": places, "records": [self._codec.encode(record).hex() for record in records]})
+        written = self._file.with_suffix(".new")
+        written.write_text(text)
+        written.replace(self._file)
+
+
 class Following:
     """Reads both topics for as long as it runs; `ready` is set when both were read to their ends."""
 
-    def __init__(self, cluster: Cluster, codec: RecordCodec, environment: str, knowledge: Knowledge):
+    def __init__(self, cluster: Cluster, codec: RecordCodec, environment: str, knowledge: Knowledge, folder: Path):
         self.knowledge = knowledge
+        self._notebook = Notebook(folder / NOTEBOOK, codec)
         self.ready = asyncio.Event()
         self._thread = ThreadPoolExecutor(1, "read control.kill")
         self._kills = KillSwitchReader(cluster, codec, environment)
-        self._inbox = Reader(
-            cluster, Sieve(codec, TOLD), ACCOUNTS_INBOX, environment, Start.BEGINNING, name="execution"
-        )
+        offsets, topic = Offsets(cluster), ACCOUNTS_INBOX.full_name(environment)
+        partitions = range(ACCOUNTS_INBOX.partitions)
+        self._places, known = self._notebook.recall(offsets.lows(topic, partitions), offsets.ends(topic, partitions))
+        for record in known:
+            knowledge.take(record)
+        self._inbox = Reader(cluster, Sieve(codec, TOLD), ACCOUNTS_INBOX, environment, self._places, name="execution")
 
     def missing(self) -> str:
         """What was not read to its end yet; empty when all was."""
@@ -137,13 +195,18 @@ class Following:
                 self.knowledge.switch(self._kills.switches(), self._kills.unreadable)
 
     async def follow_inbox(self) -> None:
-        """Read what accounts are told, from the beginning and for ever."""
+        """Read what accounts are told, from where the notebook ends and for ever."""
+        kept_s = time.monotonic()
         while True:
             for received in await self._inbox.read(POLL_S):
+                self._places[received.partition] = received.offset + 1
                 if received.record is not None:
                     self.knowledge.take(received.record)
             if self._inbox.at_end and self._kills.is_ready:
                 self.ready.set()
+            if time.monotonic() - kept_s >= KEEP_EVERY_S:
+                kept_s = time.monotonic()
+                self._notebook.keep(self._places, self.knowledge.newest.values())
 
     def close(self) -> None:
         """Leave the topics."""
