@@ -3,7 +3,7 @@
 from enum import StrEnum
 
 from schemas.control import TradingState
-from schemas.record import Record
+from schemas.record import Part, Record
 from schemas.scalars import Money, Price, Quantity, UtcMicros
 
 
@@ -97,6 +97,48 @@ class PerformanceSnapshot(Record, frozen=True):
     calmar: float | None = None
     volatility: float | None = None
     max_drawdown: float | None = None
+
+
+class SuggestedChange(StrEnum):
+    PAUSE = "PAUSE"
+    RESIZE = "RESIZE"
+    REPARAMETERISE = "REPARAMETERISE"
+
+
+class Evidence(Part, frozen=True):
+    """One figure behind a suggestion.
+
+    name: which figure
+    value: what it is
+    limit: the bound that it passed; absent where it only informs
+    """
+
+    name: str
+    value: Quantity
+    limit: Quantity | None = None
+
+
+class Suggestion(Record, frozen=True):
+    """What the results of a strategy suggest to its owner; nothing in the engine acts on it.
+
+    account_id: whose
+    strategy_id: the instance
+    change: what is suggested
+    code: the rule
+    evidence: the figures behind it, the deciding one first; money in the base currency
+    currency: base currency of the account
+    factor: share of the present size; for RESIZE
+    reason: one sentence for people
+    """
+
+    account_id: str
+    strategy_id: str
+    change: SuggestedChange
+    code: str
+    evidence: list[Evidence]
+    currency: str
+    factor: Quantity | None = None
+    reason: str = ""
 
 
 class AccountSnapshot(Record, frozen=True):

@@ -212,7 +212,7 @@ ACCOUNTS_SNAPSHOTS = Topic(
 PNL = Topic(
     name="pnl",
     key="account_id",
-    records=(position.PnlSnapshot, position.PerformanceSnapshot),
+    records=(position.PnlSnapshot, position.PerformanceSnapshot, position.Suggestion),
     writers=("pnl",),
     readers=("sinks", "control"),
 )

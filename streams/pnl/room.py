@@ -12,7 +12,7 @@ from typing import ClassVar
 from msgspec.structs import replace
 
 from schemas.execution import Fill
-from schemas.position import PnlDimension, PnlSnapshot, PositionState
+from schemas.position import PnlDimension, PnlSnapshot, PositionState, Suggestion
 from schemas.record import Part, Record
 from schemas.risk import RiskSnapshot
 from schemas.scalars import ZERO, rounded
@@ -21,6 +21,7 @@ from streams.pnl import lines
 from streams.pnl.days import performance, told
 from streams.pnl.lines import Line
 from streams.pnl.state import SEPARATOR, AccountPnl, Amounts, Header, Member, dimension_of, line_key, member_key, plus
+from streams.pnl.suggestions import RULES, Seen
 from streams.runtime.room import Outcome, Room
 
 DIGITS = 50
@@ -41,6 +42,7 @@ class Pnl(Room[AccountPnl, NoShared]):
     reads: ClassVar[Topic] = ACCOUNTS_EVENTS
     part_types: ClassVar[Mapping[str, type[Part]]] = {"account": Header, "line": Line, "member": Member}
     shared_type: ClassVar[type[Part]] = NoShared
+    version: ClassVar[int] = 2
 
     def begin(self, key: str) -> AccountPnl:
         return AccountPnl(account_id=key)
@@ -207,7 +209,45 @@ def _looked_at(state: AccountPnl, look: RiskSnapshot) -> Outcome[AccountPnl]:
     if days is not state.header.days:
         statistics = performance(days, state.account_id, look.event_time_us)
         said.extend([] if statistics is None else [statistics])
-    return Outcome(replace(state, header=header), tuple(said))
+    kept = state.members
+    if days.day != state.header.days.day:
+        kept, suggested = _suggested(state, header, look.event_time_us)
+        said.extend(suggested)
+    return Outcome(replace(state, header=header, members=kept), tuple(said))
+
+
+_STRATEGY = member_key(PnlDimension.STRATEGY, "")
+
+
+def _suggested(state: AccountPnl, header: Header, event_time_us: int) -> tuple[dict[str, Member], list[Suggestion]]:
+    """The members with what now stands of each strategy, and what is new of it; what cannot be valued stays silent."""
+    members, said = state.members, []
+    for key in sorted(key for key in members if key.startswith(_STRATEGY)):
+        member, shown = members[key], _snapshot(state, header, key, event_time_us)
+        if shown.unrealised_pnl is None:
+            continue
+        pnl = shown.realised_pnl + shown.unrealised_pnl - shown.fees
+        best = max(member.best, pnl)
+        seen = Seen(
+            pnl, best, shown.realised_pnl, shown.fees, member.trips, member.wins, header.equity or ZERO
+        )  # fmt: skip
+        standing = []
+        for rule in RULES:
+            evidence = rule.holds(seen)
+            if not evidence:
+                continue
+            standing.append(rule.code)
+            if rule.code not in member.suggested:
+                said.append(
+                    Suggestion(
+                        event_time_us=event_time_us, account_id=state.account_id, strategy_id=shown.member,
+                        change=rule.change, code=rule.code, evidence=evidence, currency=header.currency,
+                        factor=rule.factor, reason=rule.reason,
+                    )
+                )  # fmt: skip
+        if best != member.best or tuple(standing) != member.suggested:
+            members = {**members, key: replace(member, best=best, suggested=tuple(standing))}
+    return members, said
 
 
 def _snapshot(state: AccountPnl, header: Header, key: str, event_time_us: int) -> PnlSnapshot:

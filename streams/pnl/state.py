@@ -24,6 +24,8 @@ class Member(Part, frozen=True):
     unpriced: open lines without a value
     fills: number of fills
     trips, wins: round trips from flat to flat, and those with a profit after fees
+    best: highest result after fees at the end of a day, in the base currency; of strategies
+    suggested: codes of the suggestions that stand; of strategies
     """
 
     realised: Amounts = field(default_factory=dict)
@@ -34,6 +36,8 @@ class Member(Part, frozen=True):
     fills: int = 0
     trips: int = 0
     wins: int = 0
+    best: Decimal = ZERO
+    suggested: tuple[str, ...] = ()
 
 
 class Header(Part, frozen=True):

@@ -26,6 +26,7 @@ ORDER = (
     "trades",
     "signal_scores",
     "denials",
+    "suggestions",
     "quality_findings",
     "unreadable",
 )

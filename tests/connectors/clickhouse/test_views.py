@@ -39,6 +39,7 @@ QUESTIONS = re.findall(r"^## (.+?)\n.*?```sql\n(.*?)```", (ROOT / "docs" / "quer
 MAY_BE_EMPTY = {
     "Is anything stuck or undecided?",
     "Which signals were refused, and why?",
+    "What do results suggest about our strategies?",
     "Is there anything that could not be read?",
 }
 """Questions to which a good day has no answer."""
