@@ -84,6 +84,7 @@ class PartitionWork:
     parked: Parked | None = None
     read: Counter[str] = field(default_factory=Counter)
     written: Counter[str] = field(default_factory=Counter)
+    kinds: list[str] = field(default_factory=list)
     refused: Counter[str] = field(default_factory=Counter)
     counted: Counter[Counted] = field(default_factory=Counter)
     tick_us: int = 0
@@ -108,6 +109,7 @@ class Door:
         self.room = room
         self.intake = Intake(room.name, room.reads, codec, environment)
         self.source = self.intake.source
+        self._source = self.source.encode()
         self.skips: set[tuple[int, int]] = set()
         """(partition, offset) that a person has ordered to skip."""
         self.traced = False
@@ -187,6 +189,7 @@ class Door:
         self.at = None
         last = batch[-1]
         work.next_offset = last.offset + 1
+        work.written = Counter(work.kinds)
         work.read = Counter([type(entry.record).__name__ for entry in batch if type(entry) is Arrival])
         if ClockTick.__name__ in work.read:
             work.tick_us = max(_tick_us(entry) for entry in batch)
@@ -210,7 +213,8 @@ class Door:
         assert letter_id is not None, "a dead letter is named by its place"
         work.letters += 1
         work.refused[refusal.letter.reason.value] += 1
-        self._send(work, refusal.letter, self._encoded(refusal.letter), letter_id, refusal)
+        cause = b"%b/%d/%d" % (self._source, refusal.partition, refusal.offset)
+        self._send(work, refusal.letter, self._encoded(refusal.letter), letter_id, refusal, cause)
         self._fold_unreadable(work, refusal, refusal.unreadable, refusal.key, letter_id)
 
     def _fold_skipped(self, work: PartitionWork, entry: Entry) -> None:
@@ -237,10 +241,11 @@ class Door:
     def _say(
         self, work: PartitionWork, said: Sequence[Record], entry: Entry, event_id: str, partition: int | None
     ) -> None:
+        cause = b"%b/%d/%d" % (self._source, entry.partition, entry.offset)
         for ordinal, record in enumerate(said):
             value = self._encoded(record)
             named = output_id(self.room.name, event_id, ordinal, record, value, partition)
-            self._send(work, record, value, named, entry)
+            self._send(work, record, value, named, entry, cause)
         work.outputs += len(said)
 
     def _encoded(self, record: Record) -> bytes:
@@ -251,21 +256,22 @@ class Door:
             raise OutputTooLarge(f"{type(record).__name__} takes {len(value)} bytes of {RECORD_BYTES_MAX}")
         return value
 
-    def _send(self, work: PartitionWork, record: Record, value: bytes, event_id: str, entry: Entry) -> None:
+    def _send(
+        self, work: PartitionWork, record: Record, value: bytes, event_id: str, entry: Entry, cause: bytes
+    ) -> None:
         """Write to every topic that the map names; a broadcast record to every partition."""
         kind = type(record)
         topics = self._routes[kind]
-        work.written[kind.__name__] += 1
+        work.kinds.append(kind.__name__)
         if kind in OBSERVERS and (seen := OBSERVERS[kind](record)) is not None:
             work.counted[seen[0]] += seen[1]
-        cause = f"{self.source}/{entry.partition}/{entry.offset}"
         headers = headers_of(event_id, record.event_time_us, cause, entry.trace, entry.signal_time)
         for topic in topics:
-            key = topic.key_of(record)
             name = self._names[topic.name]
-            if key is None:
+            if kind in topic.broadcast:
                 work.writes += [Write(name, None, value, p, headers) for p in range(topic.partitions)]
             else:
+                key: str = getattr(record, topic.key)
                 work.writes.append(Write(name, key.encode(), value, ANY_PARTITION, headers))
 
 

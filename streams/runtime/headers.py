@@ -41,14 +41,14 @@ def output_id(who: str, event_id: str, ordinal: int, said: Record, value: bytes,
 def headers_of(
     event_id: str,
     event_time_us: int,
-    cause: str = "",
+    cause: str | bytes = "",
     trace: bytes | None = None,
     signal_time: bytes | None = None,
 ) -> Headers:
     """The headers of one record; what is unknown is left out."""
     headers: Headers = [(EVENT_ID, event_id.encode()), (EVENT_TIME, b"%d" % event_time_us)]
     if cause:
-        headers.append((CAUSE, cause.encode()))
+        headers.append((CAUSE, cause))
     if trace is not None:
         headers.append((TRACE, trace))
     if signal_time is not None:
