@@ -13,7 +13,6 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
-from connectors.errors import ConnectorError
 from connectors.protocols import FillPage
 from schemas.execution import BrokerCash, BrokerPositions, ExecutionReport, HeldCash, HeldPosition
 from schemas.ids import short_id
@@ -82,10 +81,10 @@ class Books:
         while True:
             try:
                 settled = await self.reconcile()
-            except ConnectorError as error:
+            except Exception as error:  # noqa: BLE001 - a broker that breaks its promise says nothing either
                 settled = False
                 self.counts.failures += 1
-                self.counts.last_failure = str(error)
+                self.counts.last_failure = str(error) or type(error).__name__
             wait_s = FIRST_WAIT_S if settled else min(2 * wait_s, LONGEST_WAIT_S, every_s)
             await asyncio.sleep(every_s if settled else wait_s)
 
@@ -160,7 +159,7 @@ async def listen(broker: Side, books: Mapping[str, Books], note: Callable[[str],
                     one = books.get(report.account_id)
                     if one is not None:
                         await one.heard(report)
-        except ConnectorError as error:
-            note(str(error))
+        except Exception as error:  # noqa: BLE001 - a broker that breaks its promise is listened to again
+            note(str(error) or type(error).__name__)
         await asyncio.sleep(wait_s)
         wait_s = min(2 * wait_s, LONGEST_WAIT_S)

@@ -167,3 +167,31 @@ def test_working_orders_are_told_once_as_they_stand() -> None:
 
     asyncio.run(act())
     assert [one.exec_id for one in written if isinstance(one, ExecutionReport)] == ["open-1"]
+
+
+def test_a_broker_that_breaks_its_promise_is_asked_again_and_nothing_is_told() -> None:
+    broker = Told(fill("x1"))
+    broken = [KeyError("qty")]
+    honest = broker.positions
+
+    async def positions(account_id: str) -> list[HeldPosition]:
+        if broken:
+            raise broken.pop()
+        return await honest(account_id)
+
+    broker.positions = positions  # type: ignore[method-assign]  # broken for one call
+    written: list[Record] = []
+
+    async def write(records: list[Record]) -> None:
+        written.extend(records)
+
+    async def act() -> Books:
+        books = Books("alice", "PAPER", broker, write)
+        running = asyncio.create_task(books.run(3600))
+        await asyncio.wait_for(books.reconciled.wait(), 30)
+        running.cancel()
+        return books
+
+    books = asyncio.run(act())
+    assert (books.counts.failures, books.counts.rounds) == (1, 1)
+    assert [one.exec_id for one in written if isinstance(one, ExecutionReport)] == ["x1"]
