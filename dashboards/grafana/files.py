@@ -3,23 +3,36 @@
 import json
 from pathlib import Path
 
+from dashboards import channels
 from dashboards.grafana import alerts
 from dashboards.grafana.board import as_json
 from dashboards.grafana.designs import BOARDS
+from dashboards.kubernetes import config_maps
 from dashboards.objectives import rules_file
 
 FOLDER = Path(__file__).resolve().parent.parent
 BOARD_FOLDER = "grafana/boards"
+WRITTEN_BY_HAND = ("prometheus/rules/platform.yml",)
+"""Files that are not generated, and that clusters need too."""
 
 
 def texts() -> dict[str, str]:
     """Every generated file: its path below `dashboards`, and its text."""
     boards = {f"{BOARD_FOLDER}/{board.uid}.json": as_json(board) for board in BOARDS}
-    return {
+    alerting = {"business": alerts.file(), "contact-points": channels.contact_points(), "policies": channels.policies()}
+    made = {
         **boards,
-        "grafana/provisioning/alerting/business.json": json.dumps(alerts.file(), indent=1, ensure_ascii=False) + "\n",
+        **{f"grafana/provisioning/alerting/{name}.json": _json(found) for name, found in alerting.items()},
         "prometheus/rules/objectives.yml": rules_file(),
+        # YAML reads JSON; a comment could not say more than where it is generated.
+        "prometheus/alertmanager.yml": _json(channels.alertmanager()),
     }
+    rules = {path: (FOLDER / path).read_text() for path in WRITTEN_BY_HAND}
+    return {**made, "kubernetes/configmaps.yaml": config_maps(made | rules, alerts.FOLDER)}
+
+
+def _json(found: object) -> str:
+    return json.dumps(found, indent=1, ensure_ascii=False) + "\n"
 
 
 def write(folder: Path = FOLDER) -> list[Path]:

@@ -3,7 +3,9 @@
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -49,6 +51,10 @@ class Prometheus:
         assert response.status_code == 200, response.text
         return response.json()["data"]
 
+    def rules(self) -> list[dict[str, Any]]:
+        """All rules as they were last evaluated."""
+        return [rule for group in self.asked("rules")["groups"] for rule in group["rules"]]
+
     def firing(self) -> set[str]:
         """Names of the alerts that fire."""
         return {alert["labels"]["alertname"] for alert in self.asked("alerts")["alerts"] if alert["state"] == "firing"}
@@ -72,16 +78,16 @@ def exporter() -> Iterator[Exporter]:
         yield exporter
 
 
-@pytest.fixture(scope="module")
-def prometheus(exporter: Exporter, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
+@contextmanager
+def scraping(ports: Sequence[int], folder: Path) -> Iterator[Prometheus]:
     """The real one, with our configuration but for the addresses and the pace."""
-    folder = tmp_path_factory.mktemp("prometheus")
     yaml = YAML(typ="safe")
     config = yaml.load(RULES.parent / "prometheus.yml")
     config["global"] = {"scrape_interval": "200ms", "evaluation_interval": "200ms"}
+    config.pop("alerting", None)
     job = config["scrape_configs"][0]
     del job["dns_sd_configs"], config["scrape_configs"][1]
-    job["static_configs"] = [{"targets": [f"127.0.0.1:{exporter.port}"]}]
+    job["static_configs"] = [{"targets": [f"127.0.0.1:{port}" for port in ports]}]
     yaml.dump(config, folder / "prometheus.yml")
     shutil.copytree(RULES, folder / "rules")
     port = choose_free()
@@ -94,16 +100,22 @@ def prometheus(exporter: Exporter, tmp_path_factory: pytest.TempPathFactory) -> 
     try:
         url = f"http://127.0.0.1:{port}"
         until(lambda: _answers(f"{url}/-/ready"))
-        found = Prometheus(url)
+        yield Prometheus(url)
+    finally:
+        server.terminate()
+        server.wait(30)
+
+
+@pytest.fixture(scope="module")
+def prometheus(exporter: Exporter, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
+    """One that scrapes the exporter of this module, and has seen everything move."""
+    with scraping([exporter.port], tmp_path_factory.mktemp("prometheus")) as found:
         until(lambda: bool(found.asked("query", query='up{job="quantumleap"} == 1')["result"]))
         for metric in METRICS:
             if metric.kind is not Kind.GAUGE:
                 exporter.add(metric)
         until(lambda: bool(found.asked("query", query=f"increase({RECORDS_READ.name}[1m]) > 0")["result"]))
         yield found
-    finally:
-        server.terminate()
-        server.wait(30)
 
 
 def _answers(url: str) -> bool:
@@ -118,11 +130,8 @@ def test_every_metric_of_the_table_is_scraped(prometheus: Prometheus) -> None:
 
 
 def test_every_rule_is_evaluated_without_error(prometheus: Prometheus) -> None:
-    def evaluated() -> list[dict[str, Any]]:
-        return [rule for group in prometheus.asked("rules")["groups"] for rule in group["rules"]]
-
-    until(lambda: all(rule["health"] != "unknown" for rule in evaluated()))
-    assert not [(rule["name"], rule.get("lastError")) for rule in evaluated() if rule["health"] != "ok"]
+    until(lambda: all(rule["health"] != "unknown" for rule in prometheus.rules()))
+    assert not [(rule["name"], rule.get("lastError")) for rule in prometheus.rules() if rule["health"] != "ok"]
 
 
 def test_alerts_fire_for_what_is_wrong_and_for_nothing_else(prometheus: Prometheus, exporter: Exporter) -> None:
