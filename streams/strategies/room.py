@@ -14,15 +14,19 @@ from schemas.strategy import StrategyChange, StrategyCode, StrategyEvent
 from schemas.topics import STRATEGIES_INBOX, Topic
 from streams.runtime.room import Outcome, Room
 from streams.strategies.catalogue import Catalogue, installed
-from streams.strategies.deployments import after, told, values_of
+from streams.strategies.deployments import Refused, after, told, values_of
 from streams.strategies.intents import Occasion, intents_of
-from streams.strategies.plugin import Strategy, Wish, wish_fault
+from streams.strategies.plugin import COMMON, Strategy, Value, Wish, wish_fault
 from streams.strategies.state import Deployment, Desk, Floor, Header, Instance, News, Standing
 
 WISHES_MAX = 4
 """Wishes of one instance on one record: more is a fault."""
 
 Answer = tuple[Part, Sequence[Wish]]
+
+
+class Unknown(Part, frozen=True):
+    """A memory that nobody here can read."""
 
 
 class _Fault(Exception):
@@ -33,12 +37,22 @@ class _Fault(Exception):
         self.code = code
 
 
+class _Kinds(dict[str, type[Part]]):
+    """Types of parts by kind. A memory of a strategy that is not installed any more is of no kind that is known."""
+
+    def __missing__(self, kind: str) -> type[Part]:
+        if kind.startswith("memory."):
+            return Unknown
+        raise KeyError(kind)
+
+
 class Strategies(Room[Desk, Floor]):
     """Reads strategies.inbox. Writes accounts.inbox, strategies.events. Keeps one Desk for each instrument.
 
     An instance that raises, wishes too much or wishes nonsense is paused and reported, and its wishes on that record
-    are dropped; others go on. It is forgiven when it is resumed, changed or deployed anew. `running` names the instance
-    whose code is being called, for a watchdog that finds it looping; no fold reads it.
+    are dropped; others go on. So is one whose plug-in is not installed any more; its memory waits. It is forgiven when
+    it is resumed, changed or deployed anew. `running` names the instance whose code is being called, for a watchdog
+    that finds it looping; no fold reads it.
     """
 
     name: ClassVar[str] = "strategies"
@@ -50,7 +64,7 @@ class Strategies(Room[Desk, Floor]):
         """Without a catalogue: what is installed. Raises BadPlugIn where that is no strategy."""
         self.catalogue = installed() if catalogue is None else catalogue
         memories = {f"memory.{name}": plugin.memory_type for name, plugin in self.catalogue.items()}
-        self.part_types = {"header": Header, "instance": Instance, **memories}
+        self.part_types = _Kinds({"header": Header, "instance": Instance, **memories})
         self.running = ""
 
     def begin(self, key: str) -> Desk:
@@ -105,7 +119,11 @@ class Strategies(Room[Desk, Floor]):
         return Desk(
             header=header,
             instances={member: part for (_, _, member), part in named if isinstance(part, Instance)},
-            memories={member: part for (kind, _, member), part in named if kind.startswith("memory.")},
+            memories={
+                member: part
+                for (kind, _, member), part in named
+                if kind.startswith("memory.") and not isinstance(part, Unknown)
+            },
         )
 
     def _caught_up(self, state: Desk, floor: Floor, event_time_us: int, outputs: list[Record]) -> Desk:
@@ -127,19 +145,24 @@ class Strategies(Room[Desk, Floor]):
         self, before: Desk, desk: Desk, deployment: Deployment, event_time_us: int, outputs: list[Record]
     ) -> None:
         """Put the instance and its memory, as the deployment now wants them, into a desk that is being built."""
-        strategy_id, plugin = deployment.strategy_id, self.catalogue[deployment.strategy_name]
-        values = values_of(deployment.strategy_name, deployment.parameters, self.catalogue)
+        strategy_id = deployment.strategy_id
         known = before.instances.get(strategy_id)
         memory = before.memories.get(strategy_id)
         anew = known is None or known.deployed != deployment.deployed or memory is None
         changed = known is not None and known.generation != deployment.generation
+        values: Mapping[str, Value] = {declared.name: declared.default for declared in COMMON}
         try:
+            plugin = self._installed(deployment.strategy_name)
+            values = self._guarded(
+                deployment, lambda: values_of(deployment.strategy_name, deployment.parameters, self.catalogue)
+            )
             if anew:
                 memory = self._guarded(deployment, lambda: plugin.begin(values))
             elif changed:
                 memory = self._guarded(deployment, lambda: plugin.change(memory, values))
         except _Fault as fault:
-            outputs.append(_fault_event(before.header, deployment, fault, event_time_us))
+            if known is None or not known.at_fault or _asked_anew(known, deployment):
+                outputs.append(_fault_event(before.header, deployment, fault, event_time_us))
             memory = None
         forgiven = anew or changed or (known is not None and known.resumed != deployment.resumed)
         restate_bars = int(values["restate_bars"])
@@ -215,10 +238,10 @@ class Strategies(Room[Desk, Floor]):
             if instance.paused or instance.at_fault:
                 continue
             deployment = floor.deployments[strategy_id]
-            plugin, memory = self.catalogue[instance.strategy_name], memories[strategy_id]
-            if kind is not None and kind not in plugin.bar_kinds:
-                continue
             try:
+                plugin, memory = self._installed(instance.strategy_name), memories.get(strategy_id)
+                if kind is not None and kind not in plugin.bar_kinds:
+                    continue
                 answer = self._guarded(deployment, question, plugin, memory)
                 memory, wishes = _checked(answer, plugin)
             except _Fault as fault:
@@ -230,11 +253,20 @@ class Strategies(Room[Desk, Floor]):
             outputs += intents
         return Desk(header=state.header, instances=instances, memories=memories)
 
+    def _installed(self, strategy_name: str) -> Strategy[Any]:
+        """The plug-in. Raises _Fault where it was taken away after it was deployed."""
+        plugin = self.catalogue.get(strategy_name)
+        if plugin is None:
+            raise _Fault(StrategyCode.UNKNOWN_STRATEGY, f"{strategy_name} is not installed any more")
+        return plugin
+
     def _guarded(self, deployment: Deployment, call: Callable[..., Any], *arguments: Any) -> Any:
         """Call into a plug-in. Raises _Fault, and nothing else, whatever it raises."""
         self.running = deployment.strategy_id
         try:
             return call(*arguments)
+        except Refused as refused:
+            raise _Fault(refused.code, str(refused)) from refused
         except Exception as error:  # a plug-in may raise anything, and none of it may stop the room
             raise _Fault(StrategyCode.RAISED, told(error)) from error
         finally:
@@ -255,6 +287,12 @@ def _checked(answer: object, plugin: Strategy[Any]) -> Answer:
         if wrong:
             raise _Fault(StrategyCode.BAD_WISH, wrong)
     return memory, wishes
+
+
+def _asked_anew(known: Instance, deployment: Deployment) -> bool:
+    """Whether somebody asked something of the instance since it was last looked at."""
+    looked_at = (known.deployed, known.generation, known.resumed)
+    return looked_at != (deployment.deployed, deployment.generation, deployment.resumed)
 
 
 def _with_condition(state: Desk, condition: MarketCondition) -> Desk:

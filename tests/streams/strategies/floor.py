@@ -176,10 +176,25 @@ CATALOGUE: Mapping[str, Strategy[Any]] = {
 class Floor:
     """A room in memory, and all that it has said."""
 
-    def __init__(self, *told: Record) -> None:
-        self.partition = Partition(Strategies(CATALOGUE))
+    def __init__(self, *told: Record, catalogue: Mapping[str, Strategy[Any]] = CATALOGUE) -> None:
+        self.partition = Partition(Strategies(catalogue))
         self.said: list[Record] = []
         self.tell(*told)
+
+    @staticmethod
+    def of(catalogue: Mapping[str, Strategy[Any]], before: "Floor") -> "Floor":
+        """A room with another catalogue that goes on from the written states of this one."""
+        floor = Floor(catalogue=catalogue)
+        room, old = floor.partition._room, before.partition
+        kept = {key: old._room.parts(state) for key, state in old.states.items()}
+        for key, parts in kept.items():
+            read = {
+                name: msgspec.msgpack.decode(msgspec.msgpack.encode(part), type=room.part_types[name.partition(":")[0]])
+                for name, part in parts.items()
+            }
+            floor.partition.states[key] = room.assemble(key, read)
+        floor.partition.shared = old.shared
+        return floor
 
     def tell(self, *records: Record) -> list[Record]:
         """Fold records in order; return what was said of them."""

@@ -315,3 +315,22 @@ def test_parts_that_did_not_change_are_the_same_objects() -> None:
     assert after["memory.twitch:two"] is before["memory.twitch:two"]
     assert after["instance:two"] is before["instance:two"]
     assert after["memory.follow_signal:one"] is not before["memory.follow_signal:one"]
+
+
+def test_a_strategy_that_is_not_installed_any_more_pauses_its_instances_which_go_on_when_it_is_back() -> None:
+    before = Floor(deploy("gone", "raising", at=1_000), deploy("good"), bar(0, 70))
+    without = Floor.of({name: plugin for name, plugin in CATALOGUE.items() if name != "raising"}, before)
+    said = without.tell(bar(1, 71))
+    assert [intent.strategy_id for intent in only(said, TradeIntent)] == ["good"]
+    (event,) = only(said, StrategyEvent)
+    assert (event.strategy_id, event.change, event.code) == ("gone", "FAULTED", StrategyCode.UNKNOWN_STRATEGY)
+    assert only(without.tell(bar(2, 72)), StrategyEvent) == [], "said once"
+    (again,) = only(without.tell(control("CHANGE", "good"), bar(3, 73)), StrategyEvent)
+    assert again.change == "CHANGED"
+    assert only(without.tell(control("RESUME", "gone"), bar(4, 74)), StrategyEvent)[-1].change == "FAULTED"
+
+    back = Floor.of(CATALOGUE, without)
+    assert [i.strategy_id for i in back.intents(control("RESUME", "gone", request="again"), bar(5, 75))] == [
+        "gone",
+        "good",
+    ]
