@@ -13,9 +13,11 @@ import pytest
 from confluent_kafka import Producer
 
 from schemas.control import KillSwitch, KillVerb, Scope
-from schemas.execution import NotSent, NotSentReason
+from schemas.execution import BrokerPositions, NotSent, NotSentReason
+from schemas.market import Bar, BarKind
 from schemas.order import OrderStatus
 from schemas.risk import Discrepancy, DiscrepancyKind
+from schemas.scalars import SECOND_US
 from schemas.topics import ACCOUNTS_INBOX
 from streams.runtime.reader import Reader, Start
 from tests.soak.floor import ENVIRON, Floor, now_us
@@ -166,3 +168,31 @@ def test_a_worker_killed_between_two_orders_goes_on_with_both(trading: Trading) 
     floor.venue.trade(name, "4", "100", "PA0")
     trading.until(lambda: trading.status(name) is OrderStatus.FILLED, "the fill was lost")
     assert trading.position("KTL") == 4
+
+
+def test_without_a_broker_in_the_settings_orders_trade_on_paper_with_the_bars(tmp_path: Path) -> None:
+    with Floor(tmp_path, seed=4, accounts=1, on_paper=True) as floor:
+        floor.start("w0")
+        floor.until_ready()
+        it = Trading(floor)
+        name = it.place("buy", "3", "TPT")
+        bars = floor.source("market_data")
+        give_up = time.monotonic() + 60
+        while it.status(name) is not OrderStatus.FILLED:
+            assert time.monotonic() < give_up, f"{it.story.orders.get(name)}: {floor.tail('w0')}"
+            bars.write(
+                Bar(
+                    event_time_us=now_us(), instrument_id="TPT", interval_us=SECOND_US, kind=BarKind.TIME,
+                    open=Decimal(100), high=Decimal(101), low=Decimal(99), close=Decimal(100), volume=Decimal(1000),
+                )
+            )  # fmt: skip
+            bars.flush()
+            it.story.read(0.5)
+        bars.close()
+        assert it.position("TPT") == 3
+        compared = len(it.inbox(BrokerPositions))
+        while len(it.inbox(BrokerPositions)) < compared + 2:
+            time.sleep(0.5)
+        it.story.read_to_end()
+        assert it.story.open_cases() == []
+        it.story.close()

@@ -86,6 +86,7 @@ class Floor:
         environment: str = "soak",
         kafka: KafkaServer | None = None,
         direction: dict[str, Any] | None = None,
+        on_paper: bool = False,
     ):
         self.folder = folder
         self.seed = seed
@@ -94,6 +95,7 @@ class Floor:
         self.roles_of = dict(roles_of or {})
         self.account_ids = [f"A{number}" for number in range(accounts)]
         self.workers: dict[str, Worker] = {}
+        self.broker = "PAPER" if on_paper else VENUE
         self._kafka = kafka
         self._direction = {"fill_chance": 0.95, "fill_seconds": 0.3} if direction is None else direction
         self._stack = ExitStack()
@@ -127,7 +129,7 @@ class Floor:
         )
         stack.callback(self.venue.stop)
         stack.callback(self._end)
-        self.control = self._source("control")
+        self.control = self.source("control")
         self._opening()
         self._thread(self._tick)
         self._thread(self._mark)
@@ -191,7 +193,7 @@ class Floor:
             "QL_SLOT": slot,
             "QL_HEALTH_PORT": str(port),
             "QL_RECONCILE_S": "2",
-            "QL_BROKERS": json.dumps({VENUE: broker}),
+            **({} if self.broker == "PAPER" else {"QL_BROKERS": json.dumps({VENUE: broker})}),
         }
 
     def kill(self, slot: str) -> None:
@@ -274,7 +276,7 @@ class Floor:
 
     def write(self, role: str, records: list[Record]) -> None:
         """Write records in a role, durably."""
-        source = self._source(role)
+        source = self.source(role)
         for record in records:
             source.write(record)
         source.close()
@@ -282,15 +284,18 @@ class Floor:
     def _opening(self) -> None:
         at_us = now_us()
         self.write("reference", [
-            *(instrument(symbol, venue=VENUE, event_time_us=at_us, price_may_be_negative=False) for symbol in SYMBOLS),
-            FeeSchedule(event_time_us=at_us, venue=VENUE, version=1, rate=Decimal(0), per_unit=Decimal(0),
+            *(
+                instrument(symbol, venue=self.broker, event_time_us=at_us, price_may_be_negative=False)
+                for symbol in SYMBOLS
+            ),
+            FeeSchedule(event_time_us=at_us, venue=self.broker, version=1, rate=Decimal(0), per_unit=Decimal(0),
                         minimum=Decimal(0), currency="USD"),
         ])  # fmt: skip
         self.write("control", [record for name in self.account_ids for record in self._account(name, at_us)])
 
     def _account(self, name: str, at_us: int) -> Iterator[Record]:
         yield AccountOpened(
-            event_time_us=at_us, account_id=name, request_id=f"open-{name}", base_currency="USD", venue=VENUE,
+            event_time_us=at_us, account_id=name, request_id=f"open-{name}", base_currency="USD", venue=self.broker,
             mode=Mode.PAPER, sizing=SizingMethod.FIXED_FRACTION, author="soak",
         )  # fmt: skip
         yield CashMovement(
@@ -302,7 +307,8 @@ class Floor:
             reason="soak", effective_at_us=at_us,
         )  # fmt: skip
 
-    def _source(self, role: str) -> Source:
+    def source(self, role: str) -> Source:
+        """A writer of this role; the caller closes it."""
         return Source(self.cluster, self.codec, self.environment, role)
 
     def _thread(self, run: Any) -> None:
@@ -311,12 +317,12 @@ class Floor:
         thread.start()
 
     def _tick(self) -> None:
-        source = self._source("clock")
+        source = self.source("clock")
         Clock(source, print).run(self._stopping)
         source.close()
 
     def _mark(self) -> None:
-        source = self._source("relay")
+        source = self.source("relay")
         while not self._stopping.is_set():
             at_us = now_us()
             marks = [

@@ -179,7 +179,7 @@ def test_a_broker_that_breaks_its_promise_is_asked_again_and_nothing_is_told() -
             raise broken.pop()
         return await honest(account_id)
 
-    broker.positions = positions  # type: ignore[method-assign]  # broken for one call
+    broker.positions = positions  # type: ignore[method-assign, assignment]  # broken for one call
     written: list[Record] = []
 
     async def write(records: list[Record]) -> None:
