@@ -4,10 +4,10 @@ import json
 from pathlib import Path
 
 from dashboards import channels
+from dashboards.config_maps import config_maps
 from dashboards.grafana import alerts
 from dashboards.grafana.board import as_json
 from dashboards.grafana.designs import BOARDS
-from dashboards.kubernetes import config_maps
 from dashboards.objectives import rules_file
 
 FOLDER = Path(__file__).resolve().parent.parent

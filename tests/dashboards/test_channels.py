@@ -11,8 +11,8 @@ import pytest
 from ruamel.yaml import YAML
 
 from dashboards import channels
+from dashboards.config_maps import LABELS, SIDECAR
 from dashboards.grafana.files import FOLDER
-from dashboards.kubernetes import LABELS, SIDECAR
 from tests.dashboards.boards import committed
 from tests.dashboards.test_alerts import RULES as BUSINESS
 from tests.dashboards.test_rules import ALERTS as PLATFORM
