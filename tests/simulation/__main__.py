@@ -10,12 +10,14 @@ import argparse
 import gc
 import multiprocessing
 import os
+import signal
 import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from tests.simulation.chain import ENGINE
 from tests.simulation.histories import plan_of, run
 from tests.simulation.plan import STEPS, Kind
 from tests.simulation.run import Report
@@ -23,6 +25,9 @@ from tests.simulation.shrink import shrunk
 
 PORTION = 100
 SHOWN = 3
+SHRINKING_S = 60.0
+SHRINKING_CHAIN_S = 240.0
+"""How long a smaller history is looked for; one of the whole chain takes fifty times as long to live through."""
 HISTORY_LINES = 250
 TELL_EVERY_S = 15.0
 
@@ -79,14 +84,24 @@ def tallies(seeds: range, processes: int) -> Iterator[Tally]:
     if processes == 1:
         yield from map(portion, portions)
         return
-    with multiprocessing.get_context("fork").Pool(processes) as pool:
+    with multiprocessing.get_context("fork").Pool(processes, _begin_portions) as pool:
         yield from pool.imap_unordered(portion, portions)
+
+
+def _begin_portions() -> None:
+    """In a process of the pool: end where the pool ends, without a word."""
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def explain(seed: int) -> None:
     """Print a wrong history and the smallest like it that was found."""
+    report = run(plan_of(seed))
+    seconds = SHRINKING_CHAIN_S if report.plan.scene is ENGINE else SHRINKING_S
     print(f"\nWRONG: seed {seed}; again: python -m tests.simulation --seed {seed}")
-    small = shrunk(run(plan_of(seed)))
+    print("\n".join(report.wrong))
+    print(f"\nlooking for a smaller one, for {seconds:.0f} s")
+    small = shrunk(report, seconds)
+    print(f"found: {len(small.plan.sent)} of {len(report.plan.sent)} records, {len(small.plan.faults)} faults")
     told = run(small.plan, keep_history=True)
     print("\n".join([*told.wrong, "", *told.plan.lines(), ""]))
     if len(told.history) > HISTORY_LINES:
@@ -105,12 +120,13 @@ def summary(total: Tally) -> list[str]:
         f"{total.inputs} records folded, {total.outputs} said, {total.ended} times a worker ended itself",
         "faults: " + ", ".join(f"{count} {kind}" for kind, count in kinds.most_common()),
         f"at {len(steps)} steps of the contract, least often at {least} ({steps[least]})",
-        "refused by the broker: " + ", ".join(f"{count} {what}" for what, count in total.refused.most_common()),
+        "refused: " + ", ".join(f"{count} {what}" for what, count in total.refused.most_common()),
     ]
 
 
 def simulate(seeds: range, processes: int) -> int:
     """Live through seeds and tell; return the exit code."""
+    print(f"{len(seeds)} histories, of seeds {seeds[0]} to {seeds[-1]}")
     total, began = Tally(), time.monotonic()
     told_at = began
     for tally in tallies(seeds, processes):
@@ -140,6 +156,14 @@ def tell(seed: int) -> int:
     return 0 if report.ok else 1
 
 
+def _ended_from_outside(number: int, _frame: object) -> None:
+    print(f"ended from outside by {signal.Signals(number).name}, before the end")
+    # At once: a pool that is just being made does not take part in an orderly exit.
+    for child in multiprocessing.active_children():
+        child.kill()
+    os._exit(128 + number)
+
+
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
     parser.add_argument("--seeds", type=int, help="how many histories; default 2000")
@@ -147,6 +171,9 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--step", type=int, default=1, help="from one seed to the next; default 1")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
     given = parser.parse_args(arguments)
+    # Whoever ends this from outside must see how far it came, also where its words go into a file.
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # whatever stands there is a text file
+    signal.signal(signal.SIGTERM, _ended_from_outside)
     if given.seed is not None and given.seeds is None:
         return tell(given.seed)
     first, count = given.seed or 0, given.seeds or 2000

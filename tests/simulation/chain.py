@@ -1,13 +1,13 @@
 """Chain: all rooms of the engine, execution and a venue in one history; judged by the folds and the venue's ledger."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from decimal import Decimal
 from random import Random
 from typing import Any
 
 from connectors.protocols import ClientIdUnique
 from schemas.codec import Codec
-from schemas.control import ClockTick
+from schemas.control import AccountOpened, ClockTick, Mode
 from schemas.execution import ExecutionReport, NotSent, NotSentReason
 from schemas.order import CancelOrder, ReplaceOrder, SubmitOrder
 from schemas.record import Record
@@ -16,23 +16,25 @@ from streams.accounts.account import Account
 from streams.rooms import all_rooms
 from streams.runtime.tables import Birth, Recovered, Table
 from tests.simulation.engine import EngineWorker
-from tests.simulation.outside import Follower, Outside, write
+from tests.simulation.outside import STEP_S, Follower, Outside, write
 from tests.simulation.plan import How, Plan, Scene, Sent
 from tests.simulation.run import Report, Run
 from tests.simulation.scenario import START_US, STEP_US, opening, story
 from tests.simulation.worker import ENVIRONMENT, changelog_of
 from tests.simulation.world import Process
 
-STEP_S = 1 / 15
-"""Time of the world between steps: event time runs as much faster as sessions are shorter than in earnest."""
 PATIENT_STEPS = 150
 """So many ticks may pass until the broker's silence about an order is resolved."""
 
 
 def _make(random: Random) -> list[Sent]:
     steps = random.randrange(4, 11)
-    sent = [Sent(0.0, record, _how(random), role) for role, record in opening()]
+    mode = random.choice((Mode.REPLAY, Mode.PAPER))
+    sent = [Sent(0.0, record, _how(random), role) for role, record in opening(mode)]
+    silent_from = random.randrange(1, steps) if mode is Mode.PAPER and random.random() < CLOCK_AWAY else steps + 1
     for step, (role, record) in story(random, steps):
+        if isinstance(record, ClockTick) and silent_from <= step < silent_from + SILENT_STEPS:
+            continue
         sent.append(Sent(step * STEP_S + random.random() * 0.03, record, _how(random), role))
     return sorted(sent, key=lambda one: one.at_s)
 
@@ -40,6 +42,10 @@ def _make(random: Random) -> list[Sent]:
 def _how(random: Random) -> How:
     return How.TWICE if random.random() < 0.1 else How.WELL
 
+
+CLOCK_AWAY = 0.3
+"""How often the clock is silent for a while, where its silence counts."""
+SILENT_STEPS = 5
 
 ENGINE = Scene(
     "engine",
@@ -63,12 +69,16 @@ class ChainRun(Run):
     def __init__(self, plan: Plan, **settings: Any):
         super().__init__(plan, **settings)
         unique = Random(plan.seed).choice((ClientIdUnique.ALWAYS, ClientIdUnique.NEVER))
+        modes = [sent.record.mode for sent in plan.sent if isinstance(sent.record, AccountOpened)]
         self.outside = Outside(self.world, self.broker, plan.scene.codec, unique, plan.seed)
+        self.outside.mode = modes[0] if modes else Mode.REPLAY
         self._commands = Follower(self.broker, ORDERS_COMMANDS)
         self._inbox = Follower(self.broker, ACCOUNTS_INBOX)
         self._asked: set[str] = set()
         self._answered: set[str] = set()
+        self._not_sent: Counter[str] = Counter()
         self._ticks = 0
+        self._patience = PATIENT_STEPS
         self._told_all_s = max((sent.at_s for sent in plan.sent), default=0.0) + 0.35
 
     def _worker(self, process: Process) -> Any:
@@ -84,8 +94,11 @@ class ChainRun(Run):
         if world.now < self._told_all_s or self._left() or not self.outside.at_rest:
             world.at(STEP_S, self._look)
             return
-        if self._unresolved() and self._ticks < PATIENT_STEPS:
+        if self._unresolved() and self._patience:
+            self._patience -= 1
             self._ticks += 1
+            if self.outside.mode is not Mode.REPLAY:
+                self._ticks = max(self._ticks, (self.outside.now_us() - START_US) // STEP_US)
             tick = ClockTick(event_time_us=START_US + self._ticks * STEP_US, clock_id="clock")
             write(self.broker, self.plan.scene.codec, "clock", tick)
             world.at(STEP_S, self._look)
@@ -121,6 +134,7 @@ class ChainRun(Run):
         super()._judge(report)
         report.wrong += self._orders()
         report.wrong += self._positions()
+        report.refused.update(self._not_sent)
 
     def _orders(self) -> list[str]:
         """Each committed order has an outcome; what may not be sent twice was not; what was not sent is not there."""
@@ -133,6 +147,7 @@ class ChainRun(Run):
                     outcomes[name].append(exec_type)
                 case NotSent(client_order_id=name, reason=reason):
                     outcomes[name].append(reason)
+                    self._not_sent[f"order that is {reason}"] += 1
                     if reason is not NotSentReason.UNAVAILABLE:
                         not_sent.add(name)
                 case _:

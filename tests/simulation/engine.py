@@ -3,8 +3,8 @@
 import asyncio
 from typing import Any
 
-from schemas.control import KillSwitch, Mode
-from schemas.topics import CONTROL_KILL, ORDERS_COMMANDS
+from schemas.control import ClockTick, KillSwitch
+from schemas.topics import CONTROL_KILL, ORDERS_COMMANDS, STRATEGIES_INBOX
 from streams.execution.calls import Policy
 from streams.execution.handler import Execution
 from streams.runtime.effect import KafkaEffect
@@ -24,7 +24,7 @@ POLICY = Policy(
 )
 """As times in `worker`: shorter, in the same order. The breaker looks at the wall clock, so it stays closed."""
 
-KILL_LOOK_S = 0.02
+LOOK_S = 0.02
 
 
 class EngineWorker:
@@ -52,9 +52,13 @@ class EngineWorker:
     async def _start(self, loop: SimLoop) -> None:
         site = self._site
         app = App(site)
-        execution = Execution({self._outside.venue.name: Wire(self._outside, site.mishap)}, Mode.REPLAY, policy=POLICY)
-        self._kills = Follower(self._outside.broker, CONTROL_KILL)
-        self._hear_kills(execution)
+        outside = self._outside
+        execution = Execution(
+            {outside.venue.name: Wire(outside, site.mishap)}, outside.mode, policy=POLICY, now_us=outside.now_us
+        )
+        self._kills = Follower(outside.broker, CONTROL_KILL)
+        self._ticks = Follower(outside.broker, STRATEGIES_INBOX)
+        self._hear(execution)
         app.recovery.start()
         effect = KafkaEffect(
             app,  # type: ignore[arg-type]  # all that is asked of the app
@@ -77,12 +81,17 @@ class EngineWorker:
         while True:
             await service.apply(await flow.get())
 
-    def _hear_kills(self, execution: Execution) -> None:
+    def _hear(self, execution: Execution) -> None:
+        """Take kill switches and ticks, as the readers without group do."""
         for stored in self._kills.take():
             switch = self._site.codec.decode(stored.value())
             assert isinstance(switch, KillSwitch)
             execution.on_kill(switch)
-        self._site.world.at(KILL_LOOK_S, lambda: self._hear_kills(execution), self.process)
+        for stored in self._ticks.take():
+            record = self._site.codec.decode(stored.value())
+            if isinstance(record, ClockTick):
+                execution.on_tick(record)
+        self._site.world.at(LOOK_S, lambda: self._hear(execution), self.process)
 
     def _stopping(self) -> None:
         assert self._loop is not None

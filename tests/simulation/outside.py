@@ -14,6 +14,7 @@ from connectors.brokers.paper import PaperBroker, PaperRules, PaperVenue
 from connectors.errors import Unavailable
 from connectors.protocols import Capabilities, ClientIdUnique, FillPage
 from schemas.codec import Codec
+from schemas.control import Mode
 from schemas.execution import ExecutionReport, HeldCash, HeldPosition
 from schemas.market import Bar, Mark
 from schemas.order import CancelOrder, QueryOrder, ReplaceOrder, SubmitOrder
@@ -25,7 +26,7 @@ from streams.sources.relay import conflated
 from tests.simulation.broker import Broker, Stored
 from tests.simulation.broker import Record as Written
 from tests.simulation.plan import BUSY_S
-from tests.simulation.scenario import fees, instrument
+from tests.simulation.scenario import START_US, STEP_US, fees, instrument
 from tests.simulation.worker import ENVIRONMENT, Mishap
 from tests.simulation.world import World
 
@@ -51,6 +52,10 @@ def write(broker: Broker, codec: Codec, role: str, record: Record) -> None:
         else:
             raw = key.encode()
             broker.append(Written((name, partition_of(raw, topic.partitions)), raw, value, headers))
+
+
+STEP_S = 1 / 15
+"""Time of the world between steps: event time runs as much faster as sessions are shorter than in earnest."""
 
 
 class Follower:
@@ -86,6 +91,7 @@ class Outside:
 
     unique: for how long the venue knows a client_order_id.
     submitted: how often each order reached it.
+    mode: whether time is that of the records, or the world's.
     """
 
     def __init__(self, world: World, broker: Broker, codec: Codec, unique: ClientIdUnique, seed: int):
@@ -93,6 +99,7 @@ class Outside:
         self.broker = broker
         self.unique = unique
         self.submitted: Counter[str] = Counter()
+        self.mode = Mode.REPLAY
         self.venue = PaperVenue([instrument("OAK"), instrument("ELM")], [fees()], rules=PaperRules(seed=seed))
         self._codec = codec
         self._bars = Follower(broker, MARKET_BARS)
@@ -104,6 +111,10 @@ class Outside:
             request_expiry_s=REQUEST_S_MAX,
         )
         world.at(LOOK_S, self._look)
+
+    def now_us(self) -> int:
+        """What clocks on walls show, microseconds of event time."""
+        return START_US + int(self.world.now / STEP_S * STEP_US)
 
     @property
     def at_rest(self) -> bool:

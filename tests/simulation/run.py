@@ -21,7 +21,7 @@ from tests.simulation.worker import (
     simulated,
     surprising,
 )
-from tests.simulation.world import Process, Restless, World
+from tests.simulation.world import Killed, Process, Restless, World
 
 LOOK_S = 0.03
 
@@ -94,13 +94,16 @@ class Run:
                     report.wrong.append(f"not at rest after {self.limit_s} s: {self._left()}")
             except Restless as error:
                 report.wrong.append(str(error))
+            except Killed as error:
+                # It is an exit of the interpreter, and would end the simulator without a word.
+                report.wrong.append(f"what unwinds one thread came out of it: {error!r}")
             finally:
                 world.end()
         report.wrong += [f"{e.slot} ended itself: {e.reason}: {e.error!r}" for e in self.site.ended if surprising(e)]
         self._judge(report)
         report.history = world.history or []
         report.hits, report.struck = dict(world.hits), dict(self.struck)
-        report.refused = dict(self.broker.refused)
+        report.refused.update(self.broker.refused)
         report.events, report.simulated_s, report.ended = world.events, world.now, len(self.site.ended)
         return report
 

@@ -33,6 +33,9 @@ ACCOUNTS = ("ann", "bob")
 PROVIDER = "oracle"
 AUTHOR = "simulation"
 
+SEND_WITHIN_S = 4
+"""Of event time, where the world's time counts."""
+
 Said = tuple[str, Record]
 """Who says what."""
 
@@ -62,12 +65,12 @@ def instrument(name: str) -> Instrument:
     )
 
 
-def opening() -> list[Said]:
-    """All that must be known before the first bar."""
+def opening(mode: Mode = Mode.REPLAY) -> list[Said]:
+    """All that must be known before the first bar. Where time is the world's own, orders must be sent soon."""
     said: list[Said] = [("reference", instrument(name)) for name in INSTRUMENTS]
     said.append(("reference", fees()))
     for account in ACCOUNTS:
-        said += _account(account)
+        said += _account(account, mode)
     said.append(
         (
             "control",
@@ -103,7 +106,7 @@ def fees() -> FeeSchedule:
     )
 
 
-def _account(account: str) -> list[Said]:
+def _account(account: str, mode: Mode) -> list[Said]:
     limits: dict[str, int | str] = {
         "order_value_max": 500_000,
         "order_quantity_max": 100_000,
@@ -116,7 +119,7 @@ def _account(account: str) -> list[Said]:
         "price_collar": "0.5",
         "orders_per_minute_max": 1000,
         "sizing_fraction": "0.3",
-        "send_within": 3600,
+        "send_within": 3600 if mode is Mode.REPLAY else SEND_WITHIN_S,
         "stop_loss": "0.03",
     }
     return [
@@ -128,7 +131,7 @@ def _account(account: str) -> list[Said]:
                 request_id=f"open-{account}",
                 base_currency="USD",
                 venue=VENUE,
-                mode=Mode.REPLAY,
+                mode=mode,
                 sizing=SizingMethod.FIXED_FRACTION,
                 author=AUTHOR,
                 margin=MarginRegime.REG_T,

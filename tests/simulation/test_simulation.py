@@ -1,15 +1,21 @@
 """Whatever befalls workers and broker, nothing is lost, doubled, changed or left behind; and the simulator can fail."""
 
+import signal
+import subprocess
+import sys
+import time
 from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from tests.simulation.histories import plan_of, run
 from tests.simulation.mutations import MUTATIONS, Mutation
 from tests.simulation.plan import STEPS, Kind
-from tests.simulation.run import Report
+from tests.simulation.run import Report, Run
 from tests.simulation.shrink import failing, shrunk
+from tests.simulation.world import Killed
 
 SEEDS = 1000
 SEEDS_OF_A_MUTATION = 1500
@@ -60,3 +66,27 @@ def test_a_failure_shrinks_to_fewer_records_and_faults() -> None:
     assert len(small.plan.sent) < len(found.plan.sent)
     assert len(small.plan.sent) <= 4
     assert 1 <= len(small.plan.faults) <= len(found.plan.faults)
+
+
+class Escaping(Run):
+    """A run in which what unwinds a thread reaches the world itself."""
+
+    def _look(self) -> None:
+        raise Killed
+
+
+def test_what_unwinds_a_thread_never_ends_the_simulator_without_a_word() -> None:
+    assert "what unwinds one thread came out of it: Killed()" in Escaping(plan_of(0)).report().wrong
+
+
+def test_a_simulation_that_is_ended_from_outside_says_so_into_a_file(tmp_path: Path) -> None:
+    told = tmp_path / "told"
+    with (
+        told.open("w") as file,
+        subprocess.Popen([sys.executable, "-m", "tests.simulation", "--seeds", "100000"], stdout=file) as simulation,
+    ):
+        while not told.read_text():
+            time.sleep(0.1)
+        simulation.terminate()
+    assert simulation.returncode == 128 + signal.SIGTERM
+    assert "ended from outside by SIGTERM" in told.read_text()

@@ -70,6 +70,7 @@ class Site:
     """What the workers of a run share.
 
     pending_max: how much a room reads ahead.
+    spans: where steps of traces go.
     """
 
     world: World
@@ -81,6 +82,7 @@ class Site:
     batch_max: int
     mishap: Mishap
     pending_max: int = 100
+    spans: Spans | None = None
     ended: list[Ended] = field(default_factory=list)
     on_ended: Callable[[Process], None] = lambda _: None
 
@@ -146,7 +148,7 @@ class App(Deaf):
         self.map = site.topics
         self.progress = Progress()
         self.recovery = Recovery(CLUSTER)
-        self.spans = None
+        self.spans = site.spans
         self.flows: dict[str, asyncio.Queue[Any]] = {}
 
     def Table(self, name: str, **_: Any) -> Any:
@@ -169,6 +171,7 @@ class StagedRoom(KafkaRoom):
         )
         self.door = SimDoor(room, site.codec, ENVIRONMENT, self.changelog, site.topics)
         self.door.world = site.world
+        self.door.traced = site.spans is not None
 
     def _settle(self, batch: Batch, done: Work) -> None:
         self._world.point("settle")

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from schemas.record import Record
 from schemas.risk import RiskEvent, RiskEventKind
 from schemas.topics import ACCOUNTS_INBOX, CONTROL_KILL, INBOXES, Topic
 from streams.commands.connections import records_of
-from streams.runtime.source import Source
+from streams.runtime.source import Fenced, Source
 from tests.builders import money
 from tests.streams.commands.desk import (
     COMMAND,
@@ -95,6 +96,46 @@ def test_the_same_request_to_stop_twice_is_one_switch(desk: Desk) -> None:
     assert (first["written"], second["written"]) == (True, False)
     assert (first["version"], second["version"]) == (1, 1)
     assert len([one for one in switches(desk, CONTROL_KILL) if one.scope is Scope.VENUE]) == 1
+
+
+def test_persons_who_stop_one_scope_at_once_all_succeed_in_some_order(desk: Desk) -> None:
+    words = ("stop", "halt", "--scope", "instrument", "--id", "TIN", "--wait", "0")
+    with ThreadPoolExecutor(3) as persons:
+        said = list(persons.map(lambda n: desk.json(*words, "--request-id", f"person-{n}"), range(3)))
+    assert sorted(one["version"] for one in said) == [1, 2, 3]
+    kept = [one for one in switches(desk, CONTROL_KILL) if one.scope_id == "TIN"]
+    assert sorted((one.version, one.request_id) for one in kept) == sorted(
+        (one["version"], one["request_id"]) for one in said
+    )
+
+
+def test_who_writes_in_a_slot_that_is_anothers_is_told_and_can_open_it_again(desk: Desk) -> None:
+    found = desk.connection()
+
+    def switch(version: int) -> KillSwitch:
+        return KillSwitch(
+            event_time_us=now_us(),
+            request_id=f"zinc-{version}",
+            version=version,
+            scope=Scope.INSTRUMENT,
+            scope_id="ZINC",
+            verb=KillVerb.HALT,
+            author="ann",
+            reason="test",
+        )
+
+    def opened() -> Source:
+        return Source(found.cluster, found.codec, found.environment, "control", atomic_slot="zinc")
+
+    earlier = opened()
+    later = opened()
+    with pytest.raises(Fenced), earlier.together():
+        earlier.write(switch(1))
+    earlier.close()
+    with later.together():
+        later.write(switch(2))
+    later.close()
+    assert [one.version for one in switches(desk, CONTROL_KILL) if one.scope_id == "ZINC"] == [2]
 
 
 def test_stopping_needs_kafka_alone(desk: Desk) -> None:
