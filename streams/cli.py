@@ -5,6 +5,7 @@ import sys
 from streams.commands import (
     boards,
     data,
+    discrepancies,
     documents,
     markets,
     operate,
@@ -39,6 +40,7 @@ for commands in (
     operate,
     markets,
     orders,
+    discrepancies,
     risk_tools,
     replays,
     data,

@@ -139,10 +139,23 @@ def test_a_position_from_nowhere_is_a_discrepancy_and_holds_back_new_orders_in_t
     (case,) = disputed()
     assert case.instrument_id == "POT"
     assert Decimal(case.theirs) - Decimal(case.ours) == 5
+    listed = {one["id"]: one for one in trading.ask("discrepancy", "list", code=7)}[case.discrepancy_id]
+    assert (listed["kind"], listed["theirs"], listed["open"]) == ("POSITION", case.theirs, True)
     denied = trading.ask("order", "place", "buy", "1", "POT", "--limit", "100", "--account", ACCOUNT, code=5)
     assert denied["code"] == "DISCREPANCY"
     venue.external_position("POT", "-5", "100", "PA0")
     trading.until(lambda: not trading.story.open_cases(), "it was not settled by agreement")
+    assert trading.ask("discrepancy", "list") == []
+
+
+def test_a_person_takes_the_brokers_position_into_our_books(trading: Trading) -> None:
+    before = trading.position("CUP")
+    trading.floor.venue.external_position("CUP", "7", "100", "PA0")
+    trading.until(lambda: len(trading.story.open_cases()) == 2, "nobody saw position and cash")
+    for case in trading.story.open_cases():
+        trading.ask("discrepancy", "resolve", case.discrepancy_id, "--adopt-theirs", "--reason", "a gift")
+    trading.until(lambda: trading.position("CUP") == before + 7, "it was not taken over")
+    trading.until(lambda: not trading.story.open_cases(), "it came back")
 
 
 def test_a_kill_switch_stops_new_orders_at_the_socket(trading: Trading) -> None:
