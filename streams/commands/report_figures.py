@@ -10,11 +10,28 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import date
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any
 
 from connectors.clickhouse.client import ClickHouse
 from schemas.position import PnlDimension
 from schemas.scalars import DAY_US
+from streams.commands.report_questions import (
+    ATTRIBUTION,
+    CURRENCY,
+    DENIALS,
+    EARNED,
+    EXECUTIONS,
+    FEES,
+    MEMBERS,
+    ORDERS,
+    SCORES,
+    SHORTFALLS,
+    TRADES,
+    UNREFERENCED,
+    UNVALUED,
+)
+from streams.pnl.performance.attribution import RiskShares, risk_shares
 from streams.pnl.performance.returns import Period, Series, SeriesError
 from streams.pnl.performance.summary import Summary, summarise
 from streams.pnl.performance.trades import ClosedTrade
@@ -180,6 +197,8 @@ class Figures:
     unreferenced: int
     executions: tuple[Execution, ...]
     shortfalls: tuple[Shortfall, ...]
+    attribution: tuple[tuple[str, str, Decimal | None], ...]
+    risk: RiskShares | None
     trades: tuple[Trade, ...]
     denials: tuple[Denial, ...]
     orders: Mapping[str, int]
@@ -221,6 +240,11 @@ class Figures:
             "by": {str(dimension): [asdict(one) for one in found] for dimension, found in self.members.items()},
             "execution": [asdict(one) for one in self.executions],
             "shortfall": [asdict(one) for one in self.shortfalls],
+            "attribution": [
+                {"dimension": dimension, "member": member, "pnl": pnl} for dimension, member, pnl in self.attribution
+            ],
+            "added_to_volatility": None if self.risk is None else dict(self.risk.added),
+            "volatility": None if self.risk is None else self.risk.volatility,
             "trades": [asdict(one) for one in self.trades],
             "unvalued": list(self.unvalued),
             "parameters": dict(self.parameters),
@@ -256,6 +280,8 @@ def figures_of(server: ClickHouse, account_id: str | None) -> Figures:
         unreferenced=int(asked.rows(UNREFERENCED)[0][0]),
         executions=tuple(Execution(*row) for row in asked.rows(EXECUTIONS)),
         shortfalls=tuple(Shortfall(*row) for row in asked.rows(SHORTFALLS)),
+        attribution=tuple((row[0], row[1], row[2]) for row in asked.rows(ATTRIBUTION)),
+        risk=_risk(asked, days),
         trades=trades,
         denials=tuple(Denial(*row) for row in asked.rows(DENIALS)),
         orders=dict(asked.rows(ORDERS)),
@@ -275,57 +301,6 @@ class _Asked:
     def rows(self, sql: str, **parameters: str) -> list[tuple[Any, ...]]:
         words = sql.replace("{db}", f"`{self.server.database}`")
         return self.server.rows(words, {"account": self.account_id, **parameters})
-
-
-CURRENCY = "SELECT argMax(currency, day) FROM {db}.equity_daily WHERE account_id = {account:String}"
-MEMBERS = """
-SELECT member, currency, pnl, realised_pnl, unrealised_pnl, fees, fills, closed_trades, winning_trades, turnover
-FROM {db}.pnl_daily WHERE account_id = {account:String} AND dimension = {dimension:String}
-ORDER BY day DESC LIMIT 1 BY member
-"""
-FEES = """
-SELECT fee_currency, sum(fee) FROM {db}.fills WHERE account_id = {account:String}
-GROUP BY fee_currency ORDER BY fee_currency
-"""
-UNREFERENCED = "SELECT count() FROM {db}.fills WHERE account_id = {account:String} AND reference_price IS NULL"
-EXECUTIONS = """
-SELECT strategy_id, instrument_id, venue, currency, count(), sum(notional) AS traded, sum(slippage) AS cost,
-    if(traded = 0, NULL, toFloat64(cost) / toFloat64(traded) * 10000),
-    quantileExact(0.5)(slippage_bps), max(slippage_bps)
-FROM {db}.execution_quality WHERE account_id = {account:String}
-GROUP BY strategy_id, instrument_id, venue, currency ORDER BY traded DESC, strategy_id, instrument_id
-"""
-SHORTFALLS = """
-SELECT strategy_id, venue, notional_from, currency, count(), sum(ordered_notional), sum(delay), sum(execution),
-    sum(opportunity), sum(fees), sum(shortfall), avg(arrival_bps), avg(vwap_bps), avg(twap_bps), avg(close_bps)
-FROM {db}.implementation_shortfall
-WHERE account_id = {account:String} AND delay IS NOT NULL AND shortfall IS NOT NULL
-GROUP BY strategy_id, venue, notional_from, currency ORDER BY strategy_id, venue, notional_from, currency
-"""
-TRADES = """
-SELECT strategy_id, instrument_id, provider_id, direction, currency, quantity, multiplier,
-    toUnixTimestamp64Micro(entry_time), toUnixTimestamp64Micro(exit_time), entry_price, exit_price, pnl, fees, mae, mfe,
-    entry_kind, entry_reason, exit_kind, exit_reason
-FROM {db}.trades WHERE account_id = {account:String} ORDER BY exit_time, entry_time, strategy_id, instrument_id
-"""
-DENIALS = """
-SELECT code, count() AS denials, uniqExact(strategy_id), toString(toDate(max(time))),
-    argMax(concat(instrument_id, if(empty(codes), '', ': '),
-        arrayStringConcat(arrayMap((c, v, l) -> concat(c, ' ', v, ' / ', l), codes, values, limits), ', ')), time)
-FROM {db}.denials WHERE account_id = {account:String} GROUP BY code ORDER BY denials DESC, code
-"""
-ORDERS = """
-SELECT status, count() AS n FROM {db}.orders WHERE account_id = {account:String} GROUP BY status ORDER BY n DESC, status
-"""
-SCORES = """
-SELECT provider_id, count(), avg(hit), avg(return_our_way) * 10000 FROM {db}.signal_scores
-WHERE provider_id IN (SELECT member FROM {db}.pnl_daily WHERE dimension = 'PROVIDER' AND account_id = {account:String})
-GROUP BY provider_id ORDER BY provider_id
-"""
-UNVALUED = """
-SELECT instrument_id FROM {db}.positions_now
-WHERE account_id = {account:String} AND quantity != 0 AND unrealised_pnl IS NULL ORDER BY instrument_id
-"""
 
 
 def _account(server: ClickHouse, wanted: str | None) -> str:
@@ -354,6 +329,34 @@ def _members(asked: _Asked, dimension: PnlDimension) -> tuple[Member, ...]:
     """The newest row of each member, the best first and the unvalued last."""
     found = [Member(*row) for row in asked.rows(MEMBERS, dimension=str(dimension))]
     return tuple(sorted(found, key=lambda one: (one.pnl is None, -(one.pnl or 0), one.member)))
+
+
+def _risk(asked: _Asked, days: tuple[Day, ...]) -> RiskShares | None:
+    """What each strategy adds to the volatility of the account's result on its equity of the day before.
+
+    REST is what no strategy earned. None where a result or an equity of a day is not known or not above zero.
+    """
+    earned: dict[str, dict[date, float]] = {REST: {}}
+    whole: dict[date, float] = {}
+    for dimension, member, day, pnl in asked.rows(EARNED):
+        if pnl is None:
+            return None
+        found = whole if dimension == PnlDimension.ACCOUNT else earned.setdefault(member, {})
+        found[day] = float(pnl)
+    if len(earned) == 1 or any(day.equity <= 0 for day in days[:-1]):
+        return None
+    parts: dict[str, list[float]] = {name: [] for name in earned}
+    for before, day in pairwise(days):
+        base = float(before.equity)
+        by_strategy = {name: found.get(day.day, 0.0) / base for name, found in earned.items()}
+        by_strategy[REST] = whole.get(day.day, 0.0) / base - sum(by_strategy.values())
+        for name, value in by_strategy.items():
+            parts[name].append(value)
+    return risk_shares(parts)
+
+
+REST = "REST"
+"""What nobody who is named explains."""
 
 
 def _summary(days: tuple[Day, ...], trades: list[ClosedTrade]) -> tuple[Summary | None, str]:

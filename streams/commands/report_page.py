@@ -9,7 +9,7 @@ from dashboards.report.values import signed, written
 from schemas.position import PnlDimension
 from schemas.scalars import DAY_US
 from streams.commands.replay import NO_CHANGE
-from streams.commands.report_figures import EPOCH, Execution, Figures, Member, Shortfall
+from streams.commands.report_figures import EPOCH, REST, Execution, Figures, Member, Shortfall
 from streams.pnl.performance.metrics import METRICS, SMALL_SAMPLE, Needs
 from streams.pnl.performance.returns import iso_time
 from streams.pnl.performance.summary import Statistic, Summary
@@ -137,7 +137,46 @@ def _who_earned(figures: Figures) -> Section:
         f"All amounts in {figures.currency}. Strategies and providers are measured by their own fills at average cost; "
         "the account nets them, so realised and unrealised differ between tables while P&L adds up."
     )
-    return Section("Who earned it", (remark,), tables)
+    return Section("Who earned it", (remark,), (*tables, _divided(figures), _risk(figures)))
+
+
+def _divided(figures: Figures) -> Table:
+    words = {
+        "LONG": "while long", "SHORT": "while short", "FEES": "fees", "SLIPPAGE": "slippage from the decision",
+        "BEFORE_COSTS": "before costs", "NONE": "no sector", REST: "not explained",
+    }  # fmt: skip
+    rows = tuple(
+        (f"{dimension.lower()}: {words.get(member, member)}", pnl)
+        for dimension, member, pnl in figures.attribution
+        if dimension in ("SECTOR", "SIDE", "COST")
+    )
+    columns = (Column("Of the account's P&L"), Column("P&L after fees", Unit.MONEY))
+    return Table("By sector, side and cost; each adds up to the account's P&L", columns, rows, "Nothing was earned.")
+
+
+def _risk(figures: Figures) -> Table:
+    found = figures.risk
+    columns = (
+        Column("Strategy"),
+        Column("Adds to volatility", Unit.FRACTION),
+        Column("Share of it", Unit.FRACTION),
+    )
+    rows: tuple[tuple[Value, ...], ...] = ()
+    if found is not None:
+        named = [(name, added) for name, added in found.added.items() if name != REST or abs(added) > NO_RISK]
+        ordered = sorted(named, key=lambda one: -one[1])
+        rows = tuple((name, added, added / found.volatility) for name, added in ordered)
+        rows = (*rows, ("the account", found.volatility, 1.0))
+    return Table(
+        "What each strategy adds to the account's volatility, a year",
+        columns,
+        rows,
+        "It is not known: a result is missing, or there are too few days.",
+    )
+
+
+NO_RISK = 1e-9
+"""Volatility that is rounding."""
 
 
 def _row(one: Member) -> tuple[Value, ...]:

@@ -84,6 +84,18 @@ def test_the_result_is_one_number_however_it_is_divided(folder: Path, ran: Any, 
     assert all(part == pytest.approx(float(ran["pnl"]), abs=1e-6) for part in parts)
 
 
+def test_however_the_result_is_attributed_it_adds_up_to_the_result(ran: Any, reported: Any) -> None:
+    sums: dict[str, float] = {}
+    for row in reported["attribution"]:
+        sums[row["dimension"]] = sums.get(row["dimension"], 0.0) + float(row["pnl"])
+    assert {"STRATEGY", "PROVIDER", "INSTRUMENT", "SECTOR", "SIDE", "COST"} == sums.keys()
+    assert all(same(ran["pnl"], total) for total in sums.values())
+
+
+def test_what_strategies_add_to_risk_adds_up_to_the_volatility_of_the_account(reported: Any) -> None:
+    assert same(reported["volatility"], sum(reported["added_to_volatility"].values()))
+
+
 def test_drawdown_is_one_number(folder: Path, ran: Any, reported: Any, computed: Any) -> None:
     daily = one(folder, "SELECT max(drawdown) AS drawdown FROM equity_daily")
     room = one(folder, "SELECT argMax(max_drawdown, (event_time, offset)) AS drawdown FROM performance_snapshot FINAL")

@@ -24,6 +24,7 @@ ORDER = (
     "execution_quality",
     "implementation_shortfall",
     "trades",
+    "attribution",
     "signal_scores",
     "denials",
     "suggestions",

@@ -260,6 +260,20 @@ def test_a_trade_knows_its_worst_and_best_on_the_way_and_why_it_began_and_ended(
         assert (row["mae"], row["mfe"]) == (min(worst, cash), max(best, cash))
 
 
+def test_every_division_of_the_result_adds_up_to_it_and_leaves_next_to_nothing_unexplained(replayed: Replayed) -> None:
+    account = replayed.result.accounts["demo"]
+    whole = account.realised_pnl + (account.unrealised_pnl or Decimal(0)) - account.fees
+    by_dimension: dict[str, dict[str, Decimal]] = defaultdict(dict)
+    for row in replayed.ask("SELECT * FROM attribution WHERE account_id = 'demo'"):
+        by_dimension[row["dimension"]][row["member"]] = row["pnl"]
+    assert by_dimension.keys() == {"STRATEGY", "PROVIDER", "INSTRUMENT", "SECTOR", "SIDE", "COST"}
+    for dimension, members in by_dimension.items():
+        assert sum(members.values()) == whole, dimension
+        if dimension not in ("PROVIDER", "COST"):
+            assert abs(members.get("REST", Decimal(0))) < Decimal("1e-9"), dimension
+    assert by_dimension["COST"]["FEES"] == -account.fees
+
+
 def test_a_fill_that_turns_a_position_round_ends_one_trade_and_begins_the_next(database: ClickHouse) -> None:
     same: dict[str, Any] = {
         "account_id": "dan", "venue": "PAPER", "instrument_id": "TEAPOT", "currency": "USD", "fee": Decimal(3),
