@@ -26,6 +26,7 @@ from streams.runtime.kafka_room import KafkaRoom
 from streams.runtime.progress import Progress
 from streams.runtime.recovery import Recovery
 from streams.runtime.room import Room
+from streams.runtime.traces import Spans
 from tests.simulation.broker import Broker
 from tests.simulation.clients import SimAdmin, SimConsumer, SimPlainProducer, SimProducer
 from tests.simulation.threads import Clock, Hands, Threads
