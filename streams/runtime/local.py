@@ -10,7 +10,7 @@ from operator import attrgetter
 from typing import Any
 
 from schemas.record import Record
-from schemas.topics import Topic, destinations
+from schemas.topics import TOPICS, Topic, destinations
 from streams.runtime.partition import Partition
 from streams.runtime.room import Room, Routes, UndeclaredOutput
 
@@ -84,9 +84,9 @@ class LocalLog:
 class _Destinations(dict[type[Record], tuple[Callable[[Record], None], ...]]):
     """How each type of output of one role is written, by the map; looked up once for each type."""
 
-    def __init__(self, role: str, log: LocalLog) -> None:
+    def __init__(self, role: str, log: LocalLog, topics: tuple[Topic, ...]) -> None:
         super().__init__()
-        self._routes = Routes(role)
+        self._routes = Routes(role, topics)
         self._log = log
 
     def __missing__(self, record_type: type[Record]) -> tuple[Callable[[Record], None], ...]:
@@ -98,11 +98,11 @@ class _Destinations(dict[type[Record], tuple[Callable[[Record], None], ...]]):
 class LocalRoom:
     """A room with its inbox in a log. States live in one partition: keys do not meet in any number of them."""
 
-    def __init__(self, room: Room[Any, Any], log: LocalLog):
+    def __init__(self, room: Room[Any, Any], log: LocalLog, topics: tuple[Topic, ...] = TOPICS):
         self.name = room.name
         self.partition = Partition(room.bind())
         self._inbox = log.queue(room.reads)
-        self._destinations = _Destinations(room.name, log)
+        self._destinations = _Destinations(room.name, log, topics)
 
     def drain(self) -> int:
         """Fold all that was written to the inbox so far; return how many records that were."""
