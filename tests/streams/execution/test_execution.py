@@ -354,3 +354,65 @@ def test_execution_without_servers_says_exactly_what_execution_on_servers_says()
 
     served = asyncio.run(act(lambda command: worker.on_command(command, Delivered())))
     assert served == [local.on_command(command) for command in COMMANDS]
+
+
+def test_new_risk_waits_until_its_account_was_compared_with_the_broker_and_cancels_do_not() -> None:
+    broker = ScriptedBroker()
+    broker.venue.submit(buy("old"))
+
+    async def act() -> None:
+        trading = execution(broker)
+        compared = False
+        trading.reconciled = lambda _: compared
+        waiting = asyncio.create_task(trading.on_command(buy("a"), Delivered()))
+        await trading.on_command(cancel("c", buy("old")), Delivered())
+        assert broker.calls == ["cancel old"]
+        compared = True
+        (said,) = await asyncio.wait_for(waiting, 10)
+        assert isinstance(said, ExecutionReport)
+
+    asyncio.run(act())
+    assert broker.calls == ["cancel old", "submit a"]
+
+
+def test_new_risk_of_an_account_that_is_never_compared_grows_late_and_is_not_sent() -> None:
+    broker = ScriptedBroker()
+    clock = [day(0)]
+
+    async def act() -> Record:
+        trading = execution(broker, mode=Mode.PAPER, now_us=lambda: clock[0])
+        trading.on_tick(ClockTick(event_time_us=day(0), clock_id="wall"))
+        trading.reconciled = lambda _: False
+        order = replace(buy("a"), mode=Mode.PAPER, submit_before_us=day(0) + 1)
+        waiting = asyncio.create_task(trading.on_command(order, Delivered()))
+        await asyncio.sleep(0)
+        clock[0] = day(0) + 2
+        (said,) = await asyncio.wait_for(waiting, 10)
+        return said
+
+    said = asyncio.run(act())
+    assert isinstance(said, NotSent)
+    assert said.reason is NotSentReason.LATE
+    assert broker.calls == []
+
+
+def test_a_cancel_whose_answer_was_lost_is_sent_again() -> None:
+    broker = ScriptedBroker("lost")
+    broker.venue.submit(buy("a"))
+    said = outcome(broker, cancel("c", buy("a")))
+    assert isinstance(said, ExecutionReport)
+    assert broker.calls == ["cancel a", "cancel a"]
+    assert at_the_venue(broker) == []
+
+
+@pytest.mark.parametrize(
+    ("unique", "code"),
+    [(ClientIdUnique.ALWAYS, "NOT_FOUND"), (ClientIdUnique.WHILE_OPEN, "NOT_FOUND_OPEN"),
+     (ClientIdUnique.NEVER, "NOT_FOUND_OPEN")],
+)  # fmt: skip
+def test_only_a_broker_that_never_forgets_an_id_proves_that_an_order_is_not_there(
+    unique: ClientIdUnique, code: str
+) -> None:
+    said = outcome(ScriptedBroker(client_id_unique=unique), ask(buy("a")))
+    assert isinstance(said, ExecutionReport)
+    assert said.code == code
