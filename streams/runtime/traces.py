@@ -19,8 +19,8 @@ from schemas.record import Record
 from schemas.signal import AcceptedSignal, Signal
 
 SAMPLED = "01"
-SUBMITTER = "execution"
-"""The role whose span of an order is the parent of what the broker tells of it."""
+ACCEPTOR, SUBMITTER = "signals", "execution"
+"""Roles whose span of a signal, and of an order, is the parent of what comes later without a header."""
 _PARENT = re.compile(rb"00-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}")
 
 
@@ -70,10 +70,13 @@ def hop_of(
         trace_id, parent_id = came
     else:
         signal = next(filter(None, map(_signal_of, (record, *said))), None)
-        if signal is None or not isinstance(record, Signal | ExecutionReport):
+        if signal is None or not isinstance(record, Signal | SubmitOrder | ExecutionReport):
             return None
         trace_id, link = _hex(signal, size=16), came
-        if isinstance(record, ExecutionReport):
+        if isinstance(record, SubmitOrder):
+            # Not what the signal said, but what came of it, as a stop does: nobody stands between.
+            parent_id = span_id(ACCEPTOR, short_id(signal))
+        elif isinstance(record, ExecutionReport):
             order_id = next(filter(None, (getattr(one, "client_order_id", "") for one in said)), "")
             parent_id = span_id(SUBMITTER, short_id(f"{SubmitOrder.__name__}/{order_id}"))
     kind = type(record).__name__

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 from stamina.instrumentation import get_on_retry_hooks, set_on_retry_hooks
 
+from streams.runtime.traces import Spans
 from tests.simulation.broker import Laws
 from tests.simulation.chain import ENGINE, ChainRun
 from tests.simulation.plan import Plan, Scene
@@ -25,8 +26,8 @@ def plan_of(seed: int, scene: Scene | None = None) -> Plan:
     return plan_of_scene(seed, scene)
 
 
-def run(plan: Plan, *, keep_history: bool = False, laws: Laws | None = None) -> Report:
-    """Live through a plan, and judge."""
+def run(plan: Plan, *, keep_history: bool = False, laws: Laws | None = None, spans: Spans | None = None) -> Report:
+    """Live through a plan, and judge. `spans` are told the steps of traces, of a scene with signals."""
     if plan.scene is not ENGINE:
         with _uncollected():
             return Run(plan, keep_history=keep_history, laws=laws).report()
@@ -36,7 +37,9 @@ def run(plan: Plan, *, keep_history: bool = False, laws: Laws | None = None) -> 
     try:
         with warnings.catch_warnings(), _uncollected():
             warnings.filterwarnings("ignore", message="coroutine .* was never awaited")
-            report = ChainRun(plan, keep_history=keep_history, laws=laws).report()
+            history = ChainRun(plan, keep_history=keep_history, laws=laws)
+            history.site.spans = spans
+            report = history.report()
             # What dead event loops left behind unwinds here, and not in the middle of something else.
             gc.collect()
             return report

@@ -35,6 +35,9 @@ class Clock:
     def monotonic(self) -> float:
         return self._world.now
 
+    def time_ns(self) -> int:
+        return int(self._world.now * 1e9)
+
 
 class Condition:
     """A lock that its owner may take again, and on which others wait."""
