@@ -17,6 +17,18 @@ def test_every_test_that_a_document_names_exists() -> None:
     assert [name for name in sorted(named) if f"def {name}(" not in source and f"{name}.py" not in source] == []
 
 
+def test_every_row_of_the_delivery_contract_names_the_test_that_shows_it() -> None:
+    source = "\n".join(path.read_text() for path in (ROOT / "tests").rglob("*.py"))
+    rows = re.findall(
+        r"^\|(?!---|.*\| shown by \|$).*\|([^|]*)\|$", (ROOT / "docs/delivery.md").read_text(), re.MULTILINE
+    )
+    assert rows
+    for shown_by in rows:
+        named = re.findall(r"`(test_[a-z0-9_]+)(?:\[(\w+)\])?`", shown_by)
+        assert named, shown_by
+        assert [case for _, case in named if case and f'"{case}"' not in source] == []
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_file_that_a_document_links_exists(page: Path) -> None:
     links = re.findall(r"\]\((?!http|#|mailto:)([^)#]+)", page.read_text())

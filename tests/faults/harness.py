@@ -16,7 +16,7 @@ import sys
 import threading
 import time
 import uuid
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -24,7 +24,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from confluent_kafka import OFFSET_BEGINNING, Producer, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, KafkaError, KafkaException, Message, Producer, TopicPartition
 
 from connectors.kafka.provision import desired
 from streams.runtime import clients
@@ -80,6 +80,8 @@ class Harness:
         self.cluster = Cluster(self.bootstrap_servers)
         self.codec = sums_codec()
         self.sent = 0
+        self.refused: Counter[str] = Counter()
+        self.undelivered = 0
         self.last_seen: dict[int, float] = defaultdict(float)
         self._paying = threading.Event()
         self._watching = threading.Event()
@@ -225,6 +227,8 @@ class Harness:
     def notes(self) -> list[str]:
         """What was done, how often, and how long it took until all partitions flowed: median and longest."""
         told = [f"  ended by themselves: {self.ended}"] if self.ended else []
+        if self.refused:
+            told.append(f"  payments that Kafka refused to their writer: {dict(self.refused)}")
         for what, seconds in self.times.items():
             middle = sorted(seconds)[len(seconds) // 2]
             told.append(f"  {what}: {len(seconds)} times, flow after {middle:.2f} s, at most {max(seconds):.2f} s")
@@ -234,7 +238,12 @@ class Harness:
         """Stop paying, and wait until all is folded."""
         self._paying.clear()
         self._payer.join()
-        self._until(self._is_drained, timeout_s, "the inbox was not drained")
+        assert not self.undelivered, f"{self.undelivered} payments were not delivered"
+        try:
+            self._until(self._is_drained, timeout_s, "the inbox was not drained")
+        except AssertionError as error:
+            error.add_note(f"{self.sent} sent, refused {self.refused}, {self._paid()} paid, {self._results()} results")
+            raise
 
     def verdict(self) -> Verdict:
         """What the topics say, by the checker and by plain arithmetic."""
@@ -242,7 +251,7 @@ class Harness:
         assert self._sums_by_hand() == self._sums_said(), (
             f"the last results are not the sums of the payments: {self.sent} sent, {verdict.lines()}"
         )
-        assert verdict.inputs >= self.sent, f"{self.sent} were sent, {verdict.inputs} lie in the inbox"
+        assert verdict.inputs >= self.accepted, f"{self.accepted} were accepted, {verdict.inputs} lie in the inbox"
         return verdict
 
     def _sums_by_hand(self) -> dict[str, Decimal]:
@@ -263,8 +272,16 @@ class Harness:
 
     def _is_drained(self) -> bool:
         """Whether there are as many results as payments in the inbox: a writer may have been heard twice there."""
-        results = len(read_topic(self.cluster, f"{self.environment}.sums.results"))
-        return results >= self.sent and results >= self._paid()
+        results = self._results()
+        return results >= self.accepted and results >= self._paid()
+
+    @property
+    def accepted(self) -> int:
+        """Payments that Kafka has acknowledged, all of which must be in the inbox."""
+        return self.sent - self.refused.total()
+
+    def _results(self) -> int:
+        return len(read_topic(self.cluster, f"{self.environment}.sums.results"))
 
     def _paid(self) -> int:
         messages = read_topic(self.cluster, f"{self.environment}.sums.inbox")
@@ -281,17 +298,7 @@ class Harness:
 
     def _pay(self) -> None:
         amounts = random.Random(self.seed + 1)
-        producer = Producer(
-            {
-                "bootstrap.servers": self.bootstrap_servers,
-                "acks": "all",
-                "enable.idempotence": True,
-                "partitioner": clients.PARTITIONER,
-                "linger.ms": 1,
-                "message.timeout.ms": 120_000,
-                "log_level": 2,
-            }
-        )
+        producer = self._payer_client()
         inbox = f"{self.environment}.sums.inbox"
         for partition in range(SUMS_INBOX.partitions):
             producer.produce(inbox, self.codec.encode(limit(10**9)), partition=partition)
@@ -299,14 +306,38 @@ class Harness:
         while self._paying.is_set():
             for _ in range(amounts.choice([1, 1, 1, 5, 40])):
                 account = f"a{amounts.randrange(ACCOUNTS)}"
-                record = payment(account, amounts.randrange(-500, 1000), f"p{self.sent}")
-                producer.produce(inbox, self.codec.encode(record), account.encode())
+                value = self.codec.encode(payment(account, amounts.randrange(-500, 1000), f"p{self.sent}"))
+                try:
+                    producer.produce(inbox, value, account.encode(), on_delivery=self._note_delivery)
+                except KafkaException:
+                    # An idempotent producer that can no longer keep its promise: what it had is told as refused.
+                    producer.flush(10)
+                    producer = self._payer_client()
+                    continue
                 self.sent += 1
                 due += 1 / self.rate
             producer.poll(0)
             time.sleep(max(0.0, due - time.monotonic()))
             due = max(due, time.monotonic() - 1)
-        assert not producer.flush(120), "payments were not delivered"
+        self.undelivered = producer.flush(120)
+
+    def _payer_client(self) -> Producer:
+        return Producer(
+            {
+                "bootstrap.servers": self.bootstrap_servers,
+                "acks": "all",
+                "enable.idempotence": True,
+                "partitioner": clients.PARTITIONER,
+                "linger.ms": 1,
+                "message.timeout.ms": 120_000,
+                "reconnect.backoff.max.ms": 1_000,
+                "log_level": 2,
+            }
+        )
+
+    def _note_delivery(self, error: KafkaError | None, _: Message) -> None:
+        if error is not None:
+            self.refused[error.name()] += 1
 
     def _watch(self) -> None:
         reader = clients.reader(self.cluster)
