@@ -292,7 +292,10 @@ class Harness:
         while not true():
             if time.monotonic() > give_up:
                 logs = "\n".join(f"--- {slot}\n{self.tail(slot)}" for slot in self.workers)
-                raise AssertionError(f"{otherwise} within {timeout_s} s\n{logs}")
+                payer = (
+                    f"{self.sent} payments sent, {dict(self.refused)} refused, payer alive: {self._payer.is_alive()}"
+                )
+                raise AssertionError(f"{otherwise} within {timeout_s} s; {payer}\n{logs}")
             self.supervise()
             time.sleep(0.02)
 
