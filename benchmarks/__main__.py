@@ -25,7 +25,9 @@ run, because machines differ and are noisy: read the ratios, not the figures. `m
 
 def names() -> list[str]:
     """Every benchmark there is."""
-    return sorted(module.name for module in pkgutil.iter_modules(benchmarks.__path__) if not module.name.startswith("_"))
+    return sorted(
+        module.name for module in pkgutil.iter_modules(benchmarks.__path__) if not module.name.startswith("_")
+    )
 
 
 def main(asked: list[str]) -> int:

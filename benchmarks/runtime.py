@@ -1,0 +1,130 @@
+"""Promise: ours reaches 0.8 of a bare loop making the same calls, 1.5 times Quix Streams and 15 times stock Faust.
+
+    python -m benchmarks.runtime [--part NAME ...] [--json]
+
+All on one embedded Kafka in one run: 100,000 payments of 200 accounts on 4 partitions, a running sum, durable states,
+one result each. The limit is a bare confluent-kafka loop with the same codec, records and client settings. Rates are by
+the times that Kafka keeps beside results; latencies come from a generator free of coordinated omission. Parts:
+
+throughput  the limits, our doors, Quix Streams and stock Faust (on fewer records; a rate does not depend on them)
+latency     one transactional and one plain hop at 50, 200 and 1,000 records/s
+workers     two workers against one
+failover    kill -9 until all partitions flow, with and without fixed membership
+local       the in-process runner
+memory      a worker with all rooms, at rest and with work
+recovery    states read back, 1 and 100 MB; 1,000 MB by `--part recovery-1000`, which is not among the defaults
+changelog   bytes written for each mark and order of a busy account
+
+Prints one JSON object (`--json` is taken and changes nothing); ends with 1 when a target is missed. QUIX_PYTHON names
+an interpreter that has Quix Streams; without it, it is installed from the package registry into a temporary folder.
+"""
+
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from benchmarks._arena import KEYS, as_avro, machine
+from benchmarks._durability import changelog_bytes, failover, recovery
+from benchmarks._open_loop import latency
+from benchmarks._pipeline import memory
+from benchmarks._throughput import RECORDS, throughput, two_workers
+from connectors.embedded.kafka import KafkaServer
+from schemas.record import Record
+from streams.runtime.local import LocalLog, LocalRoom
+from tests.streams.runtime.sums import SUMS_INBOX, SUMS_MAP, SumsRoom, sums_codec
+
+LOCAL_TARGET = 200_000
+
+
+def local(_bootstrap: str, _folder: Path) -> dict[str, Any]:
+    """Records a second of the worked room in process, beside the same folds called in a bare loop."""
+    codec = sums_codec()
+    records: list[Record] = [codec.decode(value) for _, value in as_avro(RECORDS)]
+    log, room = LocalLog(), SumsRoom()
+    runner = LocalRoom(room, log, SUMS_MAP)
+    for record in records:
+        log.write(SUMS_INBOX, record)
+    began = time.process_time()
+    runner.drain()
+    ours = RECORDS / (time.process_time() - began)
+    shared, states = room.begin_shared(), {f"a{number}": room.begin(f"a{number}") for number in range(KEYS)}
+    keys = [SUMS_INBOX.key_of(record) or "" for record in records]
+    began = time.process_time()
+    for key, record in zip(keys, records, strict=True):
+        states[key], _ = room.fold(states[key], shared, record)
+    limit = RECORDS / (time.process_time() - began)
+    return {
+        "records_per_s": round(ours),
+        "bare_folds_per_s": round(limit),
+        "of_limit": round(ours / limit, 2),
+        "target_per_s": LOCAL_TARGET,
+        "met": ours >= LOCAL_TARGET,
+    }
+
+
+Part = Callable[[str, Path], dict[str, Any]]
+
+PARTS: dict[str, Part] = {
+    "throughput": throughput,
+    "latency": latency,
+    "workers": two_workers,
+    "failover": failover,
+    "local": local,
+    "memory": memory,
+    "recovery": lambda bootstrap, folder: recovery(bootstrap, folder, [1, 100]),
+    "changelog": lambda _bootstrap, _folder: changelog_bytes(),
+}
+ON_DEMAND: dict[str, Part] = {"recovery-1000": lambda bootstrap, folder: recovery(bootstrap, folder, [1_000])}
+NO_SERVER = {"local", "changelog"}
+
+REMARKS = {
+    "throughput": "Ours names every result by a hash of its cause and of what it says, checks each record's place and "
+    "key, and keeps lineage, traces and metrics; the bare loop does none of it. `cpu_us_a_record` tells the price.",
+    "workers": "The broker, the writer and both workers share the machine's processors; 1.8 supposes two free ones.",
+}
+
+
+def main(words: list[str]) -> int:
+    """Run the parts that are asked for, print one JSON object, and tell whether all targets were met."""
+    asked = [word for word in words if not word.startswith("--")] or list(PARTS)
+    unknown = [name for name in asked if name not in {**PARTS, **ON_DEMAND}]
+    if unknown:
+        print(f"no such part: {', '.join(unknown)}; there are {', '.join({**PARTS, **ON_DEMAND})}", file=sys.stderr)
+        return 2
+    about = machine()
+    results: dict[str, Any] = {}
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        if set(asked) <= NO_SERVER:
+            results = _run(asked, "", folder)
+        else:
+            with KafkaServer.start(folder / "kafka", port=0) as kafka:
+                results = _run(asked, kafka.bootstrap_servers, folder)
+    named = [f"--part {part}" for part in asked] if asked != list(PARTS) else []
+    told = {
+        "benchmark": "runtime",
+        "command": " ".join(["python -m benchmarks.runtime", *named]),
+        **about,
+        "results": results,
+        "remarks": REMARKS,
+    }
+    print(json.dumps(told, indent=1))
+    return 0 if all(part.get("met", True) for part in results.values()) else 1
+
+
+def _run(asked: list[str], bootstrap: str, folder: Path) -> dict[str, Any]:
+    results = {}
+    for name in asked:
+        began = time.monotonic()
+        print(f"  {name} ...", file=sys.stderr, flush=True)
+        results[name] = {**{**PARTS, **ON_DEMAND}[name](bootstrap, folder)}
+        results[name]["took_s"] = round(time.monotonic() - began, 1)
+    return results
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
