@@ -1,4 +1,4 @@
-"""Promise: a worker carries at least 500 orders a second to a broker of 5 ms; 100 a minute take under 500 ms on average.
+"""Promise: a worker carries 500 orders a second and more to a broker of 5 ms; 100 a minute take less than 500 ms each.
 
     python -m benchmarks.orders
 
