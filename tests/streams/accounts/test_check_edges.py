@@ -9,15 +9,18 @@ from msgspec.structs import replace
 from schemas.control import KillVerb as Verb
 from schemas.control import MarginRegime, Scope, SizingMethod
 from schemas.order import ExecType, OrderType, Side, TimeInForce
-from schemas.reference import ContractKind, InstrumentClass, TradingStatus
+from schemas.reference import ContractKind, InstrumentClass, Session, TradingSession, TradingStatus
 from schemas.risk import CheckOutcome
 from streams.accounts.account import Holding
 from streams.accounts.risk.exposures import by_dimension
 from streams.accounts.risk.latches import latch, rearm
+from streams.accounts.risk.preview import preview
+from streams.accounts.risk.scenarios import Rule, Scenario, shock_of
+from streams.accounts.risk.states import is_flattening
 from streams.accounts.risk.view import Proposal
 from streams.accounts.room import precisely
 from streams.accounts.turn import Turn
-from tests.builders import DAY, NOON, SECOND, Number, instrument, kill, mark, wish
+from tests.builders import DAY, NOON, SECOND, Number, instrument, kill, mark, tick, wish
 from tests.streams.accounts.desk import answer, deployed, desk, holding, only, setting, working
 from tests.streams.accounts.test_checks import RICH, WAVES, buy, cash_desk, check, margin_desk, past, sell
 from tests.streams.accounts.test_sizing import bounds, rich, sized
@@ -260,3 +263,82 @@ def test_an_instrument_that_is_flat_hides_none_that_follows() -> None:
     told = {(dimension, member) for dimension, member, _, _ in by_dimension(it.account, it.shared)}
     assert ("INSTRUMENT", "WTI") in told
     assert ("INSTRUMENT", "ABLE") not in told
+
+
+def test_a_halt_closes_nothing_and_a_flatten_closes_the_position() -> None:
+    for verb, closes in ((Verb.HALT, False), (Verb.FLATTEN, True)):
+        it = holding(desk(cash=RICH), 10)
+        it.tell(kill(verb))
+        assert is_flattening(it.account, it.shared, "WTI") is closes
+
+
+def test_a_fill_that_comes_after_a_reject_is_no_second_reject() -> None:
+    it = setting(desk(cash=RICH), consecutive_rejects_max=2)
+    it.tell(wish("a", direction=0.1))
+    it.tell(answer(it.order, ExecType.REJECTED))
+    it.fill(it.order, 1, 50, "late")
+    assert check(it, buy(1), "consecutive_rejects").outcome is CheckOutcome.PASS
+
+
+def test_a_quantity_of_nothing_is_told_with_the_bound() -> None:
+    denied = check(desk(), buy(0), "quantity_valid")
+    assert (denied.code, denied.value, denied.limit) == ("QUANTITY_NOT_POSITIVE", "0", "0")
+
+
+def test_a_price_that_never_moved_has_no_risk_and_no_correlation() -> None:
+    it = past(setting(desk(cash=100_000), correlated_exposure_max=1), *(0.0 for _ in WAVES))
+    assert check(it, buy(20), "correlated_exposure").value == "0"
+
+
+def test_a_shock_of_a_sector_touches_no_other_sector() -> None:
+    scenario = Scenario("x", "y", (Rule(-0.5, sector="energy"),))
+    for sector, shock in (("energy", -0.5), ("agriculture", 0.0), ("metals", 0.0), ("", 0.0)):
+        assert shock_of(scenario, instrument(sector=sector)) == shock
+
+
+def test_what_a_strategy_sells_and_what_it_buys_are_two_sides_of_its_exposure() -> None:
+    it = setting(desk(cash=RICH), only("strategy_exposure_max", 5000, scope=Scope.STRATEGY, scope_id="trend"))
+    it.tell(wish("a", direction=-0.004))
+    sold = it.order.quantity
+    assert sold == 80
+    assert check(it, buy(50, at=40), "strategy_exposure").value == "4000"
+    assert check(it, buy(100, at=40), "strategy_exposure").value == "5000"
+
+
+def test_a_preview_without_fees_says_what_it_knows() -> None:
+    it = desk(venue="elsewhere")
+    with precisely():
+        seen = preview(it.account, it.shared, buy(10), NOON)
+    assert (seen.approved, seen.value, seen.fee, seen.cash) == (False, D(510), None, None)
+
+
+def test_a_preview_of_an_instrument_in_a_currency_that_nobody_prices_is_a_denial() -> None:
+    it = desk()
+    it.tell(instrument(version=2, settlement_currency="CHF", quote_currency="CHF"))
+    with precisely():
+        seen = preview(it.account, it.shared, buy(10), NOON)
+    assert (seen.approved, seen.value, seen.fee, seen.cash) == (False, None, None, None)
+
+
+def test_dynamic_limits_of_an_instrument_without_a_mark_take_their_smallest_scale() -> None:
+    scale = setting(desk(price=None), dynamic_limits=1)
+    known = setting(desk(), dynamic_limits=1)
+    for number in range(40):
+        known.tell(mark(50 + number % 2, at_us=NOON + number * DAY), tick(NOON + number * DAY))
+    limits = [D(check(it, buy(1), "order_value").limit) for it in (scale, known)]
+    assert limits[0] < limits[1]
+
+
+def test_a_bound_on_a_currency_without_an_instrument_is_unknown() -> None:
+    it = setting(desk(), currency_concentration_max=1)
+    assert check(it, buy(1, of="NONE"), "currency_concentration").code == "CURRENCY_CONCENTRATION_UNKNOWN"
+
+
+def test_a_market_in_session_is_told_as_open() -> None:
+    it = desk()
+    stretch = Session(opens_us=NOON - SECOND, closes_us=NOON + SECOND)
+    it.tell(
+        instrument(version=2, calendar="XNYS"),
+        TradingSession(event_time_us=NOON, calendar="XNYS", version=1, sessions=[stretch], covers_until_us=NOON + DAY),
+    )
+    assert check(it, buy(1), "session").value == "open"
