@@ -22,7 +22,7 @@ from schemas.topics import (
 )
 from streams.execution.local import LocalExecution
 from streams.replay.plan import Plan, opening
-from streams.replay.result import WATCHED, Result
+from streams.replay.result import WATCHED, Result, taken_from
 from streams.rooms import all_rooms
 from streams.runtime.local import LocalLog, LocalRoom, LocalSource
 from streams.runtime.schedule import Actor, Step, in_order, settle
@@ -39,7 +39,7 @@ class Backtest:
         self.result = Result()
         self.log = LocalLog()
         for topic in WATCHED:
-            self.log.topic(topic).tap(self.result.take)
+            self.log.topic(topic).tap(self.result.take, taken_from(topic))
         self._clocks = [self.log.topic(inbox).write for inbox in INBOXES]
         self._feed = self.log.topic(MARKET_TICKS).write
         venue = PaperVenue(name=plan.venue, rules=plan.rules)

@@ -55,12 +55,12 @@ _encoder = msgspec.msgpack.Encoder(decimal_format="string", order="deterministic
 
 def _canonical(record: Record) -> bytes:
     """The record as bytes that do not depend on how a Decimal was written: 1.0 and 1.00 are one value."""
-    return _encoder.encode([type(record).__name__, *map(_plain, astuple(record))])
+    return _encoder.encode([
+        type(record).__name__, *[value if type(value) in _AS_THEY_ARE else _plain(value) for value in astuple(record)]
+    ])  # fmt: skip
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, _AS_THEY_ARE):
-        return value
     if isinstance(value, Decimal):
         return format(value.normalize(), "f") if value else "0"
     if isinstance(value, list | tuple):
@@ -70,7 +70,7 @@ def _plain(value: Any) -> Any:
     return value
 
 
-_AS_THEY_ARE = (str, int, type(None))
+_AS_THEY_ARE = frozenset({str, int, bool, type(None)})
 
 
 @dataclass(slots=True)
@@ -205,6 +205,12 @@ _TAKES: dict[type[Record], Callable[[Result, Topic, Any], None]] = {
     PnlSnapshot: Result._take_pnl,
     PerformanceSnapshot: Result._take_performance,
 }
+
+
+def taken_from(topic: Topic) -> tuple[type[Record], ...]:
+    """The records of a watched topic that change a result."""
+    counted = [Bar, Fill] if topic in (MARKET_BARS, FILLS) else [kind for kind in _TAKES if kind not in (Bar, Fill)]
+    return tuple(kind for kind in topic.records if kind in counted or kind in HASHED.get(topic.name, ()))
 
 
 def _text(amount: Decimal) -> str:

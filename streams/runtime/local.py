@@ -5,7 +5,7 @@ takes what was written since its last turn. Who takes turns when is `streams.run
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from operator import attrgetter
 from typing import Any
 
@@ -21,7 +21,7 @@ Entry = tuple[str | None, Record]
 class LocalTopic:
     """One topic in memory. Every reader has a queue of its own; taps see each record once, as it is written."""
 
-    __slots__ = ("_broadcast", "_key_of", "_queues", "_taps", "_topic")
+    __slots__ = ("_broadcast", "_key_of", "_queues", "_taps", "_taps_of", "_topic")
 
     def __init__(self, topic: Topic):
         self._topic = topic
@@ -29,6 +29,7 @@ class LocalTopic:
         self._key_of = attrgetter(topic.key)
         self._queues: list[deque[Entry]] = []
         self._taps: list[Tap] = []
+        self._taps_of: dict[type[Record], list[Tap]] = {}
 
     def queue(self) -> deque[Entry]:
         """A new reader's queue: (key or None, record) in the order of the log, from now on."""
@@ -36,17 +37,22 @@ class LocalTopic:
         self._queues.append(queue)
         return queue
 
-    def tap(self, tap: Tap) -> None:
-        """Call `tap` with every record written from now on."""
-        self._taps.append(tap)
+    def tap(self, tap: Tap, kinds: Collection[type[Record]] = ()) -> None:
+        """Call `tap` with every record written from now on; where kinds are given, with those alone."""
+        if not kinds:
+            for taps in (self._taps, *self._taps_of.values()):
+                taps.append(tap)
+        for kind in kinds:
+            self._taps_of.setdefault(kind, [*self._taps]).append(tap)
 
     def write(self, record: Record) -> None:
         """Append one record."""
+        kind = type(record)
         if self._queues:
-            entry = (None if type(record) in self._broadcast else str(self._key_of(record)), record)
+            entry = (None if kind in self._broadcast else str(self._key_of(record)), record)
             for queue in self._queues:
                 queue.append(entry)
-        for tap in self._taps:
+        for tap in self._taps_of.get(kind, self._taps):
             tap(self._topic, record)
 
 

@@ -38,8 +38,7 @@ class Partition(Generic[State, Shared]):
         if key is None:
             return self._fold_broadcast(record)
         assert type(record) not in self._broadcast, f"{type(record).__name__} has no key on {self._room.reads.name}"
-        state = self.states.get(key)
-        return list(self._fold_key(key, self._room.begin(key) if state is None else state, record))
+        return list(self._fold_key(key, record))
 
     def settle(self) -> None:
         """Forget what changed: it is durable now."""
@@ -53,15 +52,17 @@ class Partition(Generic[State, Shared]):
             self.shared_changed = True
         outputs = list(said)
         for key in self._touched(self._room.touches(record)):
-            outputs += self._fold_key(key, self.states[key], record)
+            outputs += self._fold_key(key, record)
         return outputs
 
-    def _fold_key(self, key: str, before: State, record: Record) -> tuple[Record, ...]:
-        state, said = self._room.fold(before, self.shared, record)
-        if state is not before or key not in self.states:
+    def _fold_key(self, key: str, record: Record) -> tuple[Record, ...]:
+        known = self.states.get(key)
+        state, said = self._room.fold(self._room.begin(key) if known is None else known, self.shared, record)
+        if state is not known:
             self.states[key] = state
             self.changed.add(key)
-            self._index(key, state)
+            if self._room.interests(state) is not self._tags.get(key):
+                self._index(key, state)
         return said
 
     def _touched(self, tags: Iterable[str]) -> list[str]:
@@ -75,7 +76,7 @@ class Partition(Generic[State, Shared]):
     def _index(self, key: str, state: State) -> None:
         tags = self._room.interests(state)
         known = self._tags.get(key, ())
-        if tags is known or tags == known:
+        if tags == known:
             return
         new, old = frozenset(tags), frozenset(known)
         for tag in old - new:
