@@ -16,6 +16,7 @@ from streams.commands import (
     roles,
     servers,
     settings_of,
+    strategies,
     topic_tools,
     workers,
 )
@@ -40,6 +41,7 @@ for commands in (
     operate,
     markets,
     orders,
+    strategies,
     discrepancies,
     risk_tools,
     replays,

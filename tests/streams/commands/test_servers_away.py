@@ -35,6 +35,15 @@ NEEDS = {
     "order replace o1 --account main --quantity 2": (KAFKA, REGISTRY),
     "order list": (KAFKA, REGISTRY),  # asks ClickHouse first, and the topics where that is away
     "order show o1": (KAFKA, REGISTRY),
+    "strategy deploy buy_and_hold --instrument WTI --account main --from 2019-01-01 --to 2019-01-31": (KAFKA, REGISTRY),
+    "strategy pause s1": (KAFKA, REGISTRY),
+    "strategy resume s1": (KAFKA, REGISTRY),
+    "strategy change s1 --set fast=5": (KAFKA, REGISTRY),
+    "strategy stop s1": (KAFKA, REGISTRY),
+    "market halt WTI --reason halted": (KAFKA, REGISTRY),
+    "market resume WTI": (KAFKA, REGISTRY),
+    "discrepancy resolve d1 --reason seen": (KAFKA, REGISTRY),
+    "discrepancy list": (KAFKA, REGISTRY),
     "risk preview buy 1 WTI --account main": (KAFKA, REGISTRY),
     "replay inbox": (KAFKA, REGISTRY),
     "topics apply": (KAFKA,),
@@ -47,8 +56,8 @@ NEEDS = {
 
 NEEDS_NONE = {
     "backtest", "up", "down", "doctor", "stats", "docs", "replay orders", "replay fills", "data list", "data verify",
-    "data import", "dashboards push", "topics list", "topics acl", "topics asyncapi", "schemas generate",
-    "schemas check", "schemas publish", "config show",
+    "strategy list", "strategy validate", "data import", "dashboards push", "topics list", "topics acl",
+    "topics asyncapi", "schemas generate", "schemas check", "schemas publish", "config show",
 }  # fmt: skip
 """Commands that begin without any server of these three."""
 
