@@ -181,6 +181,8 @@ class HoldsRoom(Room[Holder, Rules]):
     def _held(self, state: Holder, shared: Rules, record: Hold) -> Outcome[Holder]:
         if record.hold_id in state.purse.seen:
             return Outcome(state)
+        if record.amount < 0:
+            raise AssertionError("nobody holds less than nothing; a fold that raises parks its partition")
         purse = replace(state.purse, seen=_seen(state, record.hold_id))
         held = sum(kept.amount for kept in state.holds.values())
         if record.amount > purse.free or held + record.amount > shared.highest:

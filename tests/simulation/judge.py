@@ -12,6 +12,7 @@ from streams.runtime.partition import Partition
 from streams.runtime.room import Room, Routes
 from streams.runtime.verify import Verdict, judge
 from tests.simulation.broker import Broker, Stored
+from tests.simulation.persons import skipped
 from tests.simulation.plan import Scene
 from tests.simulation.worker import ENVIRONMENT, changelog_of
 
@@ -26,6 +27,7 @@ def verdict_of(broker: Broker, scene: Scene, room: Room[Any, Any]) -> Verdict:
         [message for topic in written for message in broker.messages(topic.full_name(ENVIRONMENT))],
         broker.messages(changelog_of(room)),
         broker.group(f"{ENVIRONMENT}.{room.name}", source).committed,
+        skipped(broker, scene.codec, ENVIRONMENT, source),
     )
 
 
@@ -52,7 +54,10 @@ def differences(broker: Broker, scene: Scene, room: Room[Any, Any]) -> list[str]
     should: dict[tuple[str, str | None, int], list[Record]] = defaultdict(list)
     partitions: dict[int, Partition[Any, Any]] = {}
     source = room.reads.full_name(ENVIRONMENT)
+    skips = skipped(broker, scene.codec, ENVIRONMENT, source)
     for message in broker.messages(source):
+        if (message.partition(), message.offset()) in skips:
+            continue
         record = _readable(message, scene, room.reads)
         if record is not None:
             number = message.partition()

@@ -79,6 +79,9 @@ STEPS = (
 )
 """Places of the contract at which a process may die, sleep or be told to stop."""
 
+PARKS = 0.04
+"""How often a hold is one at which the fold raises."""
+
 SELDOM = {"init:sent", "init:done", "ask_committed:done", "assign", "revoke", "abort:done"}
 """Steps that a worker takes once or twice."""
 
@@ -256,7 +259,7 @@ def _holds(random: Random) -> list[Sent]:
                     event_time_us=number,
                     account_id=account,
                     hold_id=f"h{number}",
-                    amount=random.randrange(1, 15),
+                    amount=-1 if random.random() < PARKS else random.randrange(1, 15),
                     until_us=number + random.randrange(1, 12),
                 ),
                 Release(

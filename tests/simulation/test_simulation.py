@@ -39,6 +39,13 @@ def test_faults_of_every_kind_fall_on_every_step(reports: list[Report]) -> None:
     assert {step for step in STEPS if any(what.endswith(f" at {step}") for what in struck)} == set(STEPS)
 
 
+def test_partitions_are_parked_and_let_go_on_in_these_histories(reports: list[Report]) -> None:
+    refused: Counter[str] = Counter()
+    for report in reports:
+        refused.update(report.refused)
+    assert refused["a record at which a fold raised"] > 20
+
+
 def test_workers_without_faults_lose_nothing_by_sharing() -> None:
     for seed in range(50):
         plan = replace(plan_of(seed), faults=())

@@ -29,6 +29,7 @@ from streams.runtime.room import Room
 from streams.runtime.traces import Spans
 from tests.simulation.broker import Broker
 from tests.simulation.clients import SimAdmin, SimConsumer, SimPlainProducer, SimProducer
+from tests.simulation.persons import Persons, skipped
 from tests.simulation.threads import Clock, Hands, Threads
 from tests.simulation.world import Killed, Process, Task, World
 
@@ -151,6 +152,8 @@ class App(Deaf):
         self.recovery = Recovery(CLUSTER)
         self.spans = site.spans
         self.flows: dict[str, asyncio.Queue[Any]] = {}
+        inboxes = {room.reads.full_name(ENVIRONMENT) for room in site.rooms}
+        self.skips = Persons(site.broker, site.codec, ENVIRONMENT, inboxes)
 
     def Table(self, name: str, **_: Any) -> Any:
         """All that is asked of Faust's table is its changelog's name."""
@@ -172,6 +175,7 @@ class StagedRoom(KafkaRoom):
         )
         self.door = SimDoor(room, site.codec, ENVIRONMENT, self.changelog, site.topics)
         self.door.world = site.world
+        self.door.skips |= skipped(site.broker, site.codec, ENVIRONMENT, self.source)
         self.door.traced = site.spans is not None
 
     def _settle(self, batch: Batch, done: Work) -> None:
