@@ -12,7 +12,7 @@ from schemas.scalars import rounded
 from streams.accounts.discrepancies import ABOUT_ORDERS, case_id, close_case, open_case
 from streams.accounts.emergency import close_positions
 from streams.accounts.losses import note_closed, watch_losses
-from streams.accounts.orders.fold import Change, Finding, find_order, fold_not_sent, fold_report
+from streams.accounts.orders.fold import Change, Finding, Step, find_order, fold_not_sent, fold_report
 from streams.accounts.orders.order import EXTERNAL, Execution, Order
 from streams.accounts.orders.states import Trigger
 from streams.accounts.positions.contract import ONE, pays_difference, value
@@ -59,7 +59,7 @@ def report(turn: Turn, said: ExecutionReport) -> None:
         _found(turn, step.order, finding, said)
     if Finding.CONTRADICTION in step.findings:
         query_contradiction(turn, step.order)
-    elif said.exec_type is ExecType.ORDER_STATUS and not step.findings and step.trigger is not Trigger.NOT_FOUND:
+    elif said.exec_type is ExecType.ORDER_STATUS and not step.findings and _agrees(step):
         for kind in ABOUT_ORDERS:
             name = case_id(turn, kind, step.order.client_order_id)
             close_case(turn, name, "rule", "the broker answered, and both sides agree")
@@ -73,6 +73,11 @@ def report(turn: Turn, said: ExecutionReport) -> None:
         if step.order.ended:
             on_order_ended(turn, step.order)
             close_positions(turn)
+
+
+def _agrees(step: Step) -> bool:
+    """Whether an answer without findings settles a dispute: that the order stands so, or that it is not there."""
+    return step.trigger is not Trigger.NOT_FOUND or step.order.shown in (OrderStatus.DENIED, OrderStatus.REJECTED)
 
 
 def not_sent(turn: Turn, said: NotSent) -> None:

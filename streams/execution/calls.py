@@ -31,6 +31,7 @@ class Policy:
     attempts, budget_s: a call that is provably harmless to repeat is tried so often and so long.
     first_wait_s, longest_wait_s, jitter_s: exponential backoff between the tries, plus chance up to the jitter.
     requests_per_s: what the venue lets us send; None where it names no rate.
+    at_once: calls under way; more wait for their turn, so that no call's time runs out in a queue.
     waiting_max: new orders that may wait for their turn; one more is not sent.
     breaker_failures, breaker_pause_s: after so many failures in a row nothing new is sent for so long.
     """
@@ -42,6 +43,7 @@ class Policy:
     longest_wait_s: float = 3.0
     jitter_s: float = 0.3
     requests_per_s: float | None = None
+    at_once: int = 32
     waiting_max: int = 1_000
     breaker_failures: int = 5
     breaker_pause_s: float = 5.0
@@ -105,6 +107,42 @@ class Pace:
         self._schedule()
 
 
+class Gate:
+    """Lets so many calls be under way at once, urgent ones first, and each kind in its order."""
+
+    def __init__(self, most: int):
+        self._free = most
+        self._queue: list[tuple[bool, int, asyncio.Future[None]]] = []
+        self._numbers = count()
+
+    @asynccontextmanager
+    async def through(self, *, urgent: bool) -> AsyncIterator[None]:
+        """Be one of those under way."""
+        if self._free:
+            self._free -= 1
+        else:
+            mine = asyncio.get_running_loop().create_future()
+            heappush(self._queue, (not urgent, next(self._numbers), mine))
+            try:
+                await mine
+            except asyncio.CancelledError:
+                if mine.done() and not mine.cancelled():
+                    self._next()
+                raise
+        try:
+            yield
+        finally:
+            self._next()
+
+    def _next(self) -> None:
+        while self._queue:
+            _, _, waiting = heappop(self._queue)
+            if not waiting.done():
+                waiting.set_result(None)
+                return
+        self._free += 1
+
+
 class Lanes:
     """Keeps the commands of one order in order, and lets all others pass."""
 
@@ -142,6 +180,7 @@ class Line:
         self._broker = broker
         self._timeout_s = policy.call_timeout_s
         self.pace = Pace(policy.requests_per_s, policy.waiting_max)
+        self.gate = Gate(policy.at_once)
         self._breakers = AsyncCircuitBreakerFactory(
             default_threshold=policy.breaker_failures,
             default_ttl=policy.breaker_pause_s,

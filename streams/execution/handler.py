@@ -200,6 +200,10 @@ class Execution:
             await line.pace.turn(urgent=not is_new_risk(command))
         except TooManyWaiting as error:
             return _too_many(command, str(error), self._policy.waiting_max, self._standing)
+        async with line.gate.through(urgent=not is_new_risk(command)):
+            return await self._at_the_socket(command, line, turn)
+
+    async def _at_the_socket(self, command: Command, line: Line, turn: Turn) -> ExecutionReport | NotSent:
         if not turn.still_owner():
             raise NotOwner(f"{name_of(command)} was not sent: its partition is another worker's now")
         no = self._objection(command)

@@ -104,6 +104,16 @@ def test_a_fill_of_an_order_that_was_taken_for_absent_is_never_dropped() -> None
     assert it.of(Discrepancy)[-1].open
 
 
+def test_a_command_begun_again_after_its_order_was_proven_absent_is_disputed_until_the_broker_says_so_again() -> None:
+    it = doubtful()
+    it.tell(absent(it, 1, LATE), absent(it, 2, LATE + 1))
+    it.tell(answer(it.order, ExecType.UNKNOWN, "again", order_status=OrderStatus.UNKNOWN, event_time_us=LATE + 2))
+    assert it.of(Discrepancy)[-1].open
+    it.tell(absent(it, 3, LATE + 3))
+    assert not it.of(Discrepancy)[-1].open
+    assert status(it) is OrderStatus.DENIED
+
+
 def test_a_question_that_could_not_be_asked_is_no_refused_input_and_is_asked_again() -> None:
     it = doubtful()
     it.tell(tick(NOON + 5 * SECOND))

@@ -416,3 +416,32 @@ def test_only_a_broker_that_never_forgets_an_id_proves_that_an_order_is_not_ther
     said = outcome(ScriptedBroker(client_id_unique=unique), ask(buy("a")))
     assert isinstance(said, ExecutionReport)
     assert said.code == code
+
+
+def test_no_calls_time_runs_out_in_a_queue_and_urgent_calls_go_first() -> None:
+    broker = ScriptedBroker()
+    order_of_calls: list[str] = []
+    under_way = 0
+
+    async def slow(what: str, act: Callable[[], Awaitable[Any]]) -> Any:
+        nonlocal under_way
+        under_way += 1
+        assert under_way <= 2
+        order_of_calls.append(what)
+        await asyncio.sleep(0.06)
+        under_way -= 1
+        return await act()
+
+    broker._do = slow  # type: ignore[method-assign]  # how long a call takes is what is looked at
+    broker.venue.submit(buy("old"))
+    policy = Policy(call_timeout_s=0.2, at_once=2, first_wait_s=0.001)
+
+    async def act() -> list[Record]:
+        trading = execution(broker, policy=policy)
+        orders = [trading.on_command(buy(f"o{number}"), Delivered()) for number in range(12)]
+        last = trading.on_command(cancel("c", buy("old")), Delivered())
+        return [one for said in await asyncio.gather(*orders, last) for one in said]
+
+    said = asyncio.run(asyncio.wait_for(act(), 30))
+    assert [one for one in said if isinstance(one, ExecutionReport) and one.exec_type is ExecType.UNKNOWN] == []
+    assert order_of_calls.index("cancel old") == 2
