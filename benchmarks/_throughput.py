@@ -4,14 +4,16 @@ import os
 import statistics
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from benchmarks._arena import Arena, Words, as_avro, as_json, contender, write
 
 RECORDS = 100_000
-FAUST_RECORDS = 20_000
+FAUST_RECORDS = 10_000
 ROUNDS = 3
 PYTHON = sys.executable
 TARGETS = {"ours_of_limit": 0.8, "relay_of_limit": 0.8, "ours_of_quix": 1.5, "ours_of_faust": 15.0}
@@ -59,13 +61,7 @@ def run(bootstrap: str, folder: Path, entrant: Entrant, records: list[tuple[byte
 
 def _judged(arena: Arena, folder: Path, words: Words, environ: Environ, results: str, count: int) -> dict[str, float]:
     with contender(words, environ, folder / f"{arena.environment}.log") as one:
-        arena.wait_for(results, count, lambda: one.alive)
-        cpu_s, memory = one.cpu_s, one.memory()
-    return {
-        "records_per_s": round(arena.rate(results, count)),
-        "cpu_us_a_record": round(cpu_s / count * 1e6, 1),
-        "peak_mb": memory["peak_mb"],
-    }
+        return {**arena.watch(results, count, lambda: one.cpu_s), "peak_mb": one.memory()["peak_mb"]}
 
 
 def stock_faust(bootstrap: str, folder: Path) -> dict[str, float]:
@@ -169,8 +165,6 @@ def two_workers(bootstrap: str, folder: Path) -> dict[str, Any]:
 def _flood(
     bootstrap: str, folder: Path, slots: tuple[str, ...], records: list[tuple[bytes, bytes]]
 ) -> dict[str, float]:
-    from contextlib import ExitStack  # noqa: PLC0415 - only here
-
     arena = Arena(bootstrap)
     with ExitStack() as stack:
         workers = []
@@ -181,16 +175,8 @@ def _flood(
             first = as_avro(100)
             write(bootstrap, arena.inbox, first)
             arena.wait_for(arena.results, 100 * len(workers), lambda: all(worker.alive for worker in workers))
-        before = [worker.cpu_s for worker in workers]
-        seen = arena.written(arena.results)
-        write(bootstrap, arena.inbox, records)
-        arena.wait_for(arena.results, seen + len(records), lambda: all(worker.alive for worker in workers))
-        used = [round(worker.cpu_s - had, 1) for worker, had in zip(workers, before, strict=True)]
-    return {"records_per_s": round(_rate_of_last(arena, len(records))), "cpu_s": sum(used)}
-
-
-def _rate_of_last(arena: Arena, count: int) -> float:
-    from streams.runtime.reader import read_topic  # noqa: PLC0415 - only here
-
-    times = sorted(message.timestamp()[1] for message in read_topic(arena.cluster, arena.results))[-count:]
-    return (count - 1) / max(0.001, (times[-1] - times[0]) / 1000)
+        flood = threading.Thread(target=write, args=(bootstrap, arena.inbox, records))
+        flood.start()
+        found = arena.watch(arena.results, len(records), lambda: sum(worker.cpu_s for worker in workers))
+        flood.join()
+    return found
