@@ -90,6 +90,7 @@ class Signal(Record, frozen=True):
     cost_tokens: tokens spent
     cost_usd: money spent, US dollars
     latency_ms: time the provider took, milliseconds
+    signature: of the provider over all else, see schemas/signing.py; empty where it has no key
     """
 
     source_id: ClassVar[tuple[str, ...]] = ("provider_id", "signal_id")
@@ -123,6 +124,7 @@ class Signal(Record, frozen=True):
     cost_tokens: int | None = None
     cost_usd: Money | None = None
     latency_ms: int | None = None
+    signature: str = ""
 
 
 class AcceptedSignal(Record, frozen=True):
@@ -178,6 +180,7 @@ class ProviderControl(Record, frozen=True):
     ttl_max_us: longest validity accepted, microseconds
     author: who asked
     reason: why
+    public_key: Ed25519 key with which its signals must be signed, Base64; empty asks for no signature
     """
 
     source_id: ClassVar[tuple[str, ...]] = ("request_id",)
@@ -189,3 +192,4 @@ class ProviderControl(Record, frozen=True):
     ttl_max_us: int
     author: str
     reason: str
+    public_key: str = ""

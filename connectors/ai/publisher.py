@@ -20,6 +20,7 @@ from connectors.errors import ConnectorError
 from schemas.edge import InvalidRecord, Problem, validate
 from schemas.scalars import micros_of
 from schemas.signal import Signal, SignalKind
+from schemas.signing import signed
 
 ACK_TIMEOUT_S = 35.0
 """Longer than a writer tries by itself."""
@@ -67,6 +68,8 @@ class SignalWriter(Protocol):
 class SignalPublisher:
     """One provider's voice. Safe to use from several threads.
 
+    signing_key: the provider's private key (`schemas.signing.new_keys`); every signal is signed with it.
+
     Sequences rise with the clock, so they go on rising after a restart. Publishing the same signal again is harmless:
     the engine accepts it once. Raises InvalidRecord for a signal that cannot be right, NotAcknowledged where nobody
     said that it is durable.
@@ -79,12 +82,14 @@ class SignalPublisher:
         provider_id: str,
         model_name: str,
         model_version: str,
+        signing_key: str = "",
         clock_us: Callable[[], int] = lambda: time.time_ns() // 1_000,
     ) -> None:
         self._writer = writer
         self._provider_id = provider_id
         self._model_name = model_name
         self._model_version = model_version
+        self._signing_key = signing_key
         self._clock_us = clock_us
         self._sequences: dict[str, int] = {}
         self._lock = threading.Lock()
@@ -156,14 +161,17 @@ class SignalPublisher:
         """Check and send a signal that was made elsewhere; return when it is durable."""
         check(signal)
         try:
-            return self._writer.send(signal).result(timeout_s)
+            return self._writer.send(self._signed(signal)).result(timeout_s)
         except FutureTimeoutError as error:
             raise NotAcknowledged(signal.signal_id, f"no answer within {timeout_s:g} s") from error
 
     async def publish_async(self, signal: Signal) -> Ack:
         """As `publish_signal`, without blocking the event loop."""
         check(signal)
-        return await asyncio.wrap_future(self._writer.send(signal))
+        return await asyncio.wrap_future(self._writer.send(self._signed(signal)))
+
+    def _signed(self, signal: Signal) -> Signal:
+        return signed(signal, self._signing_key) if self._signing_key else signal
 
 
 def check(signal: Signal) -> None:

@@ -64,6 +64,7 @@ class Signals(Room[Opinions, Registry]):
                     role=record.role,
                     rate_limit_per_minute=record.rate_limit_per_minute,
                     ttl_max_us=record.ttl_max_us,
+                    public_key=record.public_key,
                 )
                 return Outcome(
                     msgspec.structs.replace(

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from schemas.scalars import SECOND_US, InvalidScalar, check_decimal, iso_of
 from schemas.signal import ProviderRole, Signal, SignalKind, SignalRefusal
+from schemas.signing import is_signed
 from streams.signals.state import Heard, Provider, Registry
 
 SKEW_US = 2 * SECOND_US
@@ -69,7 +70,7 @@ def _text(case: Case) -> Refusal | None:
         text = getattr(signal, name)
         if text is not None and len(text) > ID_LENGTH_MAX:
             return Refusal(SignalRefusal.TEXT_TOO_LONG, f"{name}: {len(text)}", str(ID_LENGTH_MAX))
-    for name in ("summary", "model_digest", "prompt_version", "features_ref"):
+    for name in ("summary", "model_digest", "prompt_version", "features_ref", "signature"):
         text = getattr(signal, name)
         if len(text) > TEXT_LENGTH_MAX:
             return Refusal(SignalRefusal.TEXT_TOO_LONG, f"{name}: {len(text)}", str(TEXT_LENGTH_MAX))
@@ -96,6 +97,13 @@ def _provider(case: Case) -> Refusal | None:
     if case.provider.role is ProviderRole.MUTED:
         return Refusal(SignalRefusal.PROVIDER_MUTED, case.signal.provider_id)
     return None
+
+
+def _signature(case: Case) -> Refusal | None:
+    signal, provider = case.signal, case.provider
+    if provider is None or not provider.public_key or is_signed(signal, provider.public_key):
+        return None
+    return Refusal(SignalRefusal.SIGNATURE, "wrong" if signal.signature else "absent", provider.public_key)
 
 
 def _fields(case: Case) -> Refusal | None:
@@ -193,7 +201,7 @@ def _rate(case: Case) -> Refusal | None:
 
 
 RULES: tuple[Rule, ...] = (
-    _text, _instrument, _provider, _fields, _numbers, _amounts, _times, _clock, _validity, _once, _rate,
+    _text, _instrument, _provider, _signature, _fields, _numbers, _amounts, _times, _clock, _validity, _once, _rate,
 )  # fmt: skip
 """In the order in which they are asked: what the later need, the earlier have made sure of."""
 

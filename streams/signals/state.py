@@ -33,11 +33,13 @@ class Provider(Part, frozen=True):
     role: what its signals are good for
     rate_limit_per_minute: signals accepted in a minute, for each instrument
     ttl_max_us: longest validity accepted, microseconds
+    public_key: with which its signals are signed; empty asks for no signature
     """
 
     role: ProviderRole
     rate_limit_per_minute: int
     ttl_max_us: int
+    public_key: str = ""
 
 
 class Registry(Part, frozen=True):

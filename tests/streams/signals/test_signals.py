@@ -17,6 +17,7 @@ from schemas.signal import (
     SignalMode,
     SignalRefusal,
 )
+from schemas.signing import new_keys, signed
 from streams.signals.room import IDS_KEPT
 from streams.signals.rules import SKEW_US
 from streams.signals.state import Opinions
@@ -225,3 +226,24 @@ def test_state_survives_encoding_and_folds_on_the_same() -> None:
 
 def test_ticks_and_definitions_say_nothing() -> None:
     assert Desk().tell(tick(DAY_US / SECOND_US), instrument("BRENT"), introduced("p-9")) == []
+
+
+def test_a_provider_with_a_key_is_believed_only_what_it_signed() -> None:
+    private, public = new_keys()
+    stranger, _ = new_keys()
+    desk = Desk(instrument(), introduced(public_key=public), tick())
+    assert desk.codes(signal(1)) == ["SIGNATURE"]
+    assert desk.codes(signed(signal(1), stranger)) == ["SIGNATURE"]
+    assert desk.codes(signed(signal(1), private)) == ["accepted"]
+    assert desk.codes(msgspec.structs.replace(signed(signal(2), private), strength=-1.0)) == ["SIGNATURE"]
+
+
+def test_a_provider_whose_key_is_none_is_believed_nothing() -> None:
+    private, _ = new_keys()
+    desk = Desk(instrument(), introduced(public_key="no key"), tick())
+    assert desk.codes(signal(1), signed(signal(1), private)) == ["SIGNATURE", "SIGNATURE"]
+
+
+def test_a_provider_without_a_key_need_not_sign() -> None:
+    private, _ = new_keys()
+    assert Desk().codes(signal(1), signed(signal(2), private)) == ["accepted", "accepted"]
