@@ -4,6 +4,7 @@ from enum import StrEnum
 
 from schemas.control import TradingState
 from schemas.record import Part, Record
+from schemas.reference import CorporateActionKind
 from schemas.scalars import Money, Price, Quantity, UtcMicros
 
 
@@ -36,6 +37,29 @@ class PositionState(Record, frozen=True):
     notional: Money | None = None
     conversion: Quantity | None = None
     strategy_id: str = ""
+
+
+class PositionAdjusted(Record, frozen=True):
+    """A corporate action as folded into one position: units and cost of what is open, or its income.
+
+    account_id: whose
+    instrument_id: our id of the instrument
+    version: of the action
+    kind: split or dividend
+    ratio: new units for one old one; 1 for a dividend
+    amount: cash for one unit, in the currency; 0 for a split
+    quantity: signed units before it
+    currency: of the amount
+    """
+
+    account_id: str
+    instrument_id: str
+    version: int
+    kind: CorporateActionKind
+    ratio: Quantity
+    amount: Money
+    quantity: Quantity
+    currency: str
 
 
 class PnlDimension(StrEnum):

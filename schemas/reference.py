@@ -147,3 +147,37 @@ class TradingStatus(Record, frozen=True):
     version: int
     halted: bool
     reason: str = ""
+
+
+class CorporateActionKind(StrEnum):
+    SPLIT = "SPLIT"
+    DIVIDEND = "DIVIDEND"
+
+
+class CorporateAction(Record, frozen=True):
+    """What an issuer does to what is held; the event time is when prices go without it (ex).
+
+    A split multiplies units and divides prices; a dividend is cash for each unit held, and owed by who is short.
+
+    instrument_id: our id of the instrument
+    version: rises with every action of the instrument; the same version twice is one action
+    kind: split or dividend
+    ratio: new units for one old one; for SPLIT, above zero, below one for a reverse split
+    amount: cash for one unit, in the settlement currency, above zero; for DIVIDEND
+    reason: the source's words
+    """
+
+    source_id: ClassVar[tuple[str, ...]] = ("instrument_id", "version")
+
+    instrument_id: str
+    version: int
+    kind: CorporateActionKind
+    ratio: Quantity | None = None
+    amount: Money | None = None
+    reason: str = ""
+
+    @property
+    def sound(self) -> bool:
+        """Whether it says what its kind needs."""
+        wanted = self.ratio if self.kind is CorporateActionKind.SPLIT else self.amount
+        return wanted is not None and wanted.is_finite() and wanted > 0

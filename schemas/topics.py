@@ -145,6 +145,7 @@ ACCOUNTS_INBOX = Topic(
         reference.FeeSchedule,
         reference.TradingSession,
         reference.TradingStatus,
+        reference.CorporateAction,
         risk.LimitChange,
         control.StrategyControl,
         control.KillSwitch,
@@ -161,6 +162,7 @@ ACCOUNTS_INBOX = Topic(
             reference.FeeSchedule,
             reference.TradingSession,
             reference.TradingStatus,
+            reference.CorporateAction,
             control.StrategyControl,
             control.KillSwitch,
         }
@@ -185,6 +187,7 @@ ACCOUNTS_EVENTS = Topic(
         risk.RiskVerdict,
         execution.Fill,
         position.PositionState,
+        position.PositionAdjusted,
         risk.RiskEvent,
         risk.RiskSnapshot,
         risk.Discrepancy,

@@ -11,15 +11,15 @@ from schemas.execution import BrokerCash, BrokerPositions, ExecutionReport, NotS
 from schemas.intent import ManualOrder, TradeIntent
 from schemas.market import MarkBatch
 from schemas.record import Part, Record
-from schemas.reference import FeeSchedule, Instrument, TradingSession, TradingStatus
+from schemas.reference import CorporateAction, FeeSchedule, Instrument, TradingSession, TradingStatus
 from schemas.risk import DiscrepancyResolved, LimitChange
 from schemas.topics import ACCOUNTS_INBOX, Topic
-from streams.accounts import controls, manual, reports, ticks, wishes
+from streams.accounts import controls, corporate, manual, reports, ticks, wishes
 from streams.accounts.account import Account, Condition, Flow, Holding, Profile, Totals, Trades
 from streams.accounts.orders.order import Order
 from streams.accounts.readings import readings
 from streams.accounts.risk.portfolio import History
-from streams.accounts.shared import KnownMark, Shared, Standing, Switch, Time, fold, pairs_of
+from streams.accounts.shared import KnownAction, KnownMark, Shared, Standing, Switch, Time, fold, pairs_of
 from streams.accounts.snapshot import FOLD_VERSION
 from streams.accounts.turn import Turn
 from streams.runtime.room import EVERYONE, Outcome, Reading, Room
@@ -32,7 +32,7 @@ PARTS: tuple[tuple[str, type[Part]], ...] = (
 )  # fmt: skip
 SHARED_PARTS: dict[str, type[Part]] = {
     "time": Time, "instrument": Instrument, "mark": KnownMark, "fees": FeeSchedule, "calendar": TradingSession,
-    "status": TradingStatus, "strategy": Standing, "switch": Switch,
+    "status": TradingStatus, "strategy": Standing, "switch": Switch, "action": KnownAction,
 }  # fmt: skip
 
 
@@ -79,6 +79,8 @@ class Accounts(Room[Account, Shared]):
         match record:
             case MarkBatch():
                 return [f"i:{mark.instrument_id}" for mark in record.marks]
+            case CorporateAction():
+                return (f"i:{record.instrument_id}",)
             case ClockTick() | KillSwitch() | Instrument() | UnreadableRecord():
                 return (EVERYONE,)
             case StrategyControl():
@@ -137,6 +139,7 @@ class Accounts(Room[Account, Shared]):
             time=by_kind["time"].get("", Time()), instruments=instruments, marks=by_kind["mark"], fees=by_kind["fees"],
             calendars=by_kind["calendar"], statuses=by_kind["status"],
             strategies=by_kind["strategy"], switches=by_kind["switch"], pairs=pairs_of(instruments.values()),
+            actions=by_kind["action"],
         )  # fmt: skip
 
     def shared_part_types(self) -> Mapping[str, type[Part]]:
@@ -163,7 +166,7 @@ def _members(shared: Shared) -> tuple[tuple[str, Mapping[str, Part]], ...]:
     return (
         ("instrument", shared.instruments), ("mark", shared.marks), ("fees", shared.fees),
         ("calendar", shared.calendars), ("status", shared.statuses),
-        ("strategy", shared.strategies), ("switch", shared.switches),
+        ("strategy", shared.strategies), ("switch", shared.switches), ("action", shared.actions),
     )  # fmt: skip
 
 
@@ -188,6 +191,8 @@ def _fold(turn: Turn, record: Record) -> None:
             controls.control_strategy(turn, record)
         case Instrument():
             turn.retag()
+        case CorporateAction():
+            corporate.act(turn, record)
         case _:
             _control(turn, record)
 

@@ -10,8 +10,16 @@ from msgspec.structs import replace
 from schemas.control import ClockTick, KillSwitch, KillVerb, Scope, StrategyControl, StrategyVerb, TradingState
 from schemas.market import Mark, MarkBatch
 from schemas.record import Part, Record
-from schemas.reference import FeeSchedule, Instrument, InstrumentClass, TradingSession, TradingStatus
-from schemas.scalars import DAY_US, SECOND_US
+from schemas.reference import (
+    CorporateAction,
+    CorporateActionKind,
+    FeeSchedule,
+    Instrument,
+    InstrumentClass,
+    TradingSession,
+    TradingStatus,
+)
+from schemas.scalars import DAY_US, SECOND_US, rounded
 
 WINDOW_US = 300 * SECOND_US
 """Length of one of the two windows over which the price collar looks back."""
@@ -89,6 +97,13 @@ class Switch(Part, frozen=True):
     since_us: int
 
 
+class KnownAction(Part, frozen=True):
+    """The newest corporate action of an instrument. times: how often it came; only the first time counts."""
+
+    version: int
+    times: int
+
+
 class Shared(Part, frozen=True):
     """The shared state of a partition. pairs: instrument that prices one unit of a currency in another, `EUR/USD`."""
 
@@ -101,6 +116,7 @@ class Shared(Part, frozen=True):
     strategies: dict[str, Standing] = field(default_factory=dict)
     switches: dict[str, Switch] = field(default_factory=dict)
     pairs: dict[str, str] = field(default_factory=dict)
+    actions: dict[str, KnownAction] = field(default_factory=dict)
 
 
 SWITCHED = {
@@ -135,10 +151,9 @@ def fold(shared: Shared, record: Record) -> Shared:
                 return shared
             return replace(shared, calendars={**shared.calendars, record.calendar: record})
         case TradingStatus():
-            status = shared.statuses.get(record.instrument_id)
-            if status is not None and status.version >= record.version:
-                return shared
-            return replace(shared, statuses={**shared.statuses, record.instrument_id: record})
+            return _status(shared, record)
+        case CorporateAction():
+            return _action(shared, record)
         case StrategyControl():
             return _strategy(shared, record)
         case KillSwitch():
@@ -151,6 +166,47 @@ def is_newer(shared: Shared, mark: Mark) -> bool:
     """Whether this mark is the newest one known, as it is after its batch folded."""
     known = shared.marks.get(mark.instrument_id)
     return known is not None and known.at_us == mark.event_time_us
+
+
+def is_first(shared: Shared, action: CorporateAction) -> bool:
+    """Whether this action came for the first time, as it is after it folded."""
+    known = shared.actions.get(action.instrument_id)
+    return known is not None and known == KnownAction(action.version, 1)
+
+
+def _status(shared: Shared, status: TradingStatus) -> Shared:
+    known = shared.statuses.get(status.instrument_id)
+    if known is not None and known.version >= status.version:
+        return shared
+    return replace(shared, statuses={**shared.statuses, status.instrument_id: status})
+
+
+def _action(shared: Shared, action: CorporateAction) -> Shared:
+    """Remember the action; the mark before a split is worth what it was in new units."""
+    name = action.instrument_id
+    known = shared.actions.get(name)
+    if not action.sound or (known is not None and known.version > action.version):
+        return shared
+    again = known is not None and known.version == action.version
+    times = 1 if known is None or not again else known.times + 1
+    shared = replace(shared, actions={**shared.actions, name: KnownAction(action.version, times)})
+    mark = shared.marks.get(name)
+    if again or mark is None or action.kind is not CorporateActionKind.SPLIT or action.ratio is None:
+        return shared
+    return replace(shared, marks={**shared.marks, name: _split(mark, action.ratio)})
+
+
+PRICES = (
+    "last", "low", "high", "day_first", "close", "window_low", "window_high", "before_low", "before_high", "sample",
+)  # fmt: skip
+"""Of a mark, what a split divides."""
+
+
+def _split(mark: KnownMark, ratio: Decimal) -> KnownMark:
+    changed = {name: rounded(price / ratio) for name in PRICES if (price := getattr(mark, name)) is not None}
+    volume = None if mark.day_volume is None else rounded(mark.day_volume * ratio)
+    mean = None if mark.mean_volume is None else mark.mean_volume * float(ratio)
+    return replace(mark, **changed, day_volume=volume, mean_volume=mean)
 
 
 def _tick(shared: Shared, tick: ClockTick) -> Shared:

@@ -82,6 +82,15 @@ def marked(line: Line, mark: Decimal | None) -> Line:
     return line if value == line.unrealised else replace(line, unrealised=value)
 
 
+def adjusted(line: Line, ratio: Decimal, amount: Decimal) -> Effect:
+    """Fold a corporate action: `ratio` new units for each old one, and `amount` for each unit as a result."""
+    income = rounded(line.quantity * amount)
+    after = replace(
+        line, quantity=rounded(line.quantity * ratio), average=line.average / ratio, trip=line.trip + income
+    )
+    return Effect(after, income, 0, 0)
+
+
 def fold(line: Line, fill: Fill, fee: Decimal) -> Effect:
     """Fold one fill; `fee` is its cost in the line's currency. The line is valued at the fill until the next mark."""
     quantity, held = signed(fill), line.quantity

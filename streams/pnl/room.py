@@ -12,7 +12,7 @@ from typing import ClassVar
 from msgspec.structs import replace
 
 from schemas.execution import Fill
-from schemas.position import PnlDimension, PnlSnapshot, PositionState, Suggestion
+from schemas.position import PnlDimension, PnlSnapshot, PositionAdjusted, PositionState, Suggestion
 from schemas.record import Part, Record
 from schemas.risk import RiskSnapshot
 from schemas.scalars import ZERO, rounded
@@ -57,6 +57,8 @@ class Pnl(Room[AccountPnl, NoShared]):
                 return Outcome(_valued(state, record))
             case Fill():
                 return Outcome(_filled(state, record))
+            case PositionAdjusted():
+                return Outcome(_adjusted(state, record))
             case RiskSnapshot():
                 return _looked_at(state, record)
             case _:
@@ -113,6 +115,22 @@ def _filled(state: AccountPnl, fill: Fill) -> AccountPnl:
             members[account] = _counted(members.get(account, _NOBODY), fill, turnover, effect)
     open_lines = {**state.header.open_lines, fill.instrument_id: tuple(sorted(opened))}
     header = replace(state.header, open_lines=open_lines, dirty=_with(state.header.dirty, touched))
+    return replace(state, header=header, lines=held, members=members)
+
+
+def _adjusted(state: AccountPnl, action: PositionAdjusted) -> AccountPnl:
+    """Lines that are open, with their units and income; the instrument's own results come with its position."""
+    instrument = member_key(PnlDimension.INSTRUMENT, action.instrument_id)
+    held, members, touched = dict(state.lines), dict(state.members), []
+    for at in state.header.open_lines.get(action.instrument_id, ()):
+        owner = at.rpartition(SEPARATOR)[0]
+        effect = lines.adjusted(held[at], action.ratio, action.amount)
+        held[at] = effect.line
+        if owner != instrument:
+            member = members[owner]
+            members[owner] = replace(member, realised=plus(member.realised, action.currency, effect.realised))
+            touched.append(owner)
+    header = replace(state.header, dirty=_with(state.header.dirty, touched))
     return replace(state, header=header, lines=held, members=members)
 
 

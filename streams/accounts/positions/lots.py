@@ -31,9 +31,11 @@ class LotView(NamedTuple):
     realised: Decimal
 
 
-def view(fills: Iterable[tuple[Decimal, Decimal]], terms: Terms, matching: Matching) -> LotView:
-    """Fold (signed quantity, price) pairs in order."""
-    lots: list[Lot] = []
+def view(
+    fills: Iterable[tuple[Decimal, Decimal]], terms: Terms, matching: Matching, opened: Iterable[Lot] = ()
+) -> LotView:
+    """Fold (signed quantity, price) pairs in order, onto lots that are open already, as after a split."""
+    lots: list[Lot] = list(opened)
     realised = ZERO
     for quantity, price in fills:
         left = quantity

@@ -2,8 +2,8 @@
 
 What each strategy adds to risk is its marginal contribution to volatility times its size (Euler's theorem: volatility
 is homogeneous of degree one): cov(part, whole) / deviation(whole). Source: R. Litterman (1996), "Hot spots and
-hedges", Journal of Portfolio Management, special issue. Active return against a benchmark is divided after G. Brinson and
-N. Fachler (1985), "Measuring non-US equity portfolio performance", Journal of Portfolio Management 11(3).
+hedges", Journal of Portfolio Management, special issue. Active return against a benchmark is divided after G. Brinson
+and N. Fachler (1985), "Measuring non-US equity portfolio performance", Journal of Portfolio Management 11(3).
 """
 
 import math

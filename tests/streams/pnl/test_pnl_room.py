@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from schemas.control import TradingState
 from schemas.execution import Fill
 from schemas.order import Side
-from schemas.position import PerformanceSnapshot, PnlDimension, PnlSnapshot, PositionState
+from schemas.position import PerformanceSnapshot, PnlDimension, PnlSnapshot, PositionAdjusted, PositionState
 from schemas.record import Part, Record
-from schemas.reference import ContractKind
+from schemas.reference import ContractKind, CorporateActionKind
 from schemas.risk import RiskSnapshot
 from schemas.scalars import DAY_US
 from streams.pnl.performance import statistics
@@ -298,6 +298,25 @@ def test_the_present_day_counts_with_its_newest_equity() -> None:
     assert book.performance.total_return == pytest.approx(-0.1)
     assert book.performance.days == 1
     assert book.performance.max_drawdown == pytest.approx(-0.1)
+
+
+def test_a_split_and_a_dividend_leave_strategies_and_account_with_one_result() -> None:
+    book = Book()
+    book.fill(10, "40", fee="1")
+    given: dict[str, Any] = {
+        "event_time_us": 2, "account_id": "alice", "instrument_id": "TEAPOT", "quantity": D(10), "currency": "USD",
+    }  # fmt: skip
+    book.fold(PositionAdjusted(**given, version=1, kind=CorporateActionKind.SPLIT, ratio=D(4), amount=D(0)))
+    book.held["TEAPOT"] = (D(40), D(10), D(0), D(1))
+    book.mark("11")
+    paid = {**given, "quantity": D(40)}
+    book.fold(PositionAdjusted(**paid, version=2, kind=CorporateActionKind.DIVIDEND, ratio=D(1), amount=D("0.5")))
+    book.held["TEAPOT"] = (D(40), D(10), D(20), D(1))
+    book.mark("12")
+    told = book.look(equity="1099")
+    for member in ("alice", "trend", "TEAPOT"):
+        assert told[member].realised_pnl == D(20), member
+        assert told[member].unrealised_pnl == D(80), member
 
 
 def test_an_inverse_contract_earns_in_its_base_currency() -> None:
