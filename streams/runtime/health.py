@@ -119,9 +119,8 @@ class Health:
     def _samples(self) -> Iterator[Sample]:
         for name, topic, carrier, _ in self._doors:
             yield from gauges.of_carrier(name, topic, carrier)
-        held = self.not_ready()
-        yield from gauges.of_readiness([name for name, *_ in self._doors], held)
-        yield Sample(metrics.READY, self._role, ("process",), not held)
+        yield from gauges.of_readiness([name for name, *_ in self._doors], self.not_ready())
+        yield Sample(metrics.READY, self._role, ("process",), not any(other() for other in self._others))
 
     def _one(self, topic: str, carrier: Carrier, counts: Mapping[str, Any]) -> dict[str, Any]:
         oldest_ms = carrier.oldest_ms

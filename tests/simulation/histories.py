@@ -31,18 +31,24 @@ def run(plan: Plan, *, keep_history: bool = False, laws: Laws | None = None, spa
     if plan.scene is not ENGINE:
         with _uncollected():
             return Run(plan, keep_history=keep_history, laws=laws).report()
+    with living():
+        history = ChainRun(plan, keep_history=keep_history, laws=laws)
+        history.site.spans = spans
+        return history.report()
+
+
+@contextmanager
+def living() -> Iterator[None]:
+    """Around a history of the whole chain: what its dead leave behind is neither told nor unwound in its middle."""
     hooks, level = get_on_retry_hooks(), logging.root.manager.disable
     set_on_retry_hooks([])
     logging.disable(logging.CRITICAL)
     try:
         with warnings.catch_warnings(), _uncollected():
             warnings.filterwarnings("ignore", message="coroutine .* was never awaited")
-            history = ChainRun(plan, keep_history=keep_history, laws=laws)
-            history.site.spans = spans
-            report = history.report()
+            yield
             # What dead event loops left behind unwinds here, and not in the middle of something else.
             gc.collect()
-            return report
     finally:
         set_on_retry_hooks(hooks)
         logging.disable(level)
