@@ -5,7 +5,7 @@ from decimal import Decimal
 from msgspec.structs import replace
 
 from schemas.record import Part
-from schemas.risk import CheckOutcome
+from schemas.risk import CheckOutcome, Limit
 from streams.accounts.risk.limits import BY_NAME
 from streams.accounts.risk.view import View
 
@@ -65,16 +65,35 @@ def within(view: View, name: str, value: Decimal | None, code: str, inputs: str 
         return passed("" if value is None else value, "", inputs)
     bound = limit.value
     scale = view.bounds.scales.get(name)
-    if scale is not None:
+    if scale is None:
+        shown = _shown(limit)
+    else:
         bound *= scale
+        shown = text(bound)
         inputs = f"{inputs} scale={text(scale)}".lstrip()
     if value is None:
-        return denied(f"{code}_UNKNOWN", "", bound, inputs)
+        return Reading(HARD, f"{code}_UNKNOWN", "", shown, inputs)
     if value > bound:
-        return denied(code, value, bound, inputs)
+        return Reading(HARD, code, text(value), shown, inputs)
     if limit.soft is not None and value > (limit.soft if scale is None else limit.soft * scale):
         return Reading(SOFT, code, text(value), text(limit.soft), inputs)
-    return passed(value, bound, inputs)
+    return Reading(PASS, "", text(value), shown, inputs)
+
+
+_texts: dict[int, tuple[Limit, str]] = {}
+MEMO_MAX = 4096
+
+
+def _shown(limit: Limit) -> str:
+    """The bound as text; computed once for each limit object, which every verdict shows."""
+    known = _texts.get(id(limit))
+    if known is not None and known[0] is limit:
+        return known[1]
+    if len(_texts) >= MEMO_MAX:
+        _texts.clear()
+    words = text(limit.value)
+    _texts[id(limit)] = (limit, words)
+    return words
 
 
 def unless_shrinking(view: View, reading: Reading) -> Reading:
