@@ -16,6 +16,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+import httpx
+
 from connectors.embedded.kafka import KafkaServer
 from connectors.embedded.ports import choose_free
 from connectors.embedded.registry import RegistryServer
@@ -214,21 +216,19 @@ class Floor:
 
     def until_ready(self, timeout_s: float = 120) -> None:
         """Wait until every worker says that it is ready."""
-        import httpx  # noqa: PLC0415 - only here
-
         give_up = time.monotonic() + timeout_s
-        said: Any = ""
-        for worker in self.workers.values():
-            while True:
-                try:
-                    answer = httpx.get(f"http://127.0.0.1:{worker.health_port}/ready", timeout=2)
-                    said = answer.json()
-                    if answer.status_code == 200:
-                        break
-                except httpx.HTTPError as error:
-                    said = error
-                assert time.monotonic() < give_up, f"{worker.slot} is not ready: {said}\n{self.tail(worker.slot)}"
+        for slot in self.workers:
+            while not self.is_ready(slot):
+                assert time.monotonic() < give_up, f"{slot} is not ready:\n{self.tail(slot)}"
                 time.sleep(0.1)
+
+    def is_ready(self, slot: str) -> bool:
+        """Whether the worker says so, at once."""
+        try:
+            answer = httpx.get(f"http://127.0.0.1:{self.workers[slot].health_port}/ready", timeout=0.5)
+        except httpx.HTTPError:
+            return False
+        return answer.status_code == httpx.codes.OK
 
     def tail(self, slot: str, lines: int = 40) -> str:
         """The end of a worker's log."""

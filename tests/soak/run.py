@@ -10,7 +10,7 @@ from tests.soak.floor import Floor
 from tests.soak.storm import Storm
 from tests.soak.verdict import Story, Verdict, judge
 
-QUIET_S = 240.0
+QUIET_S = 600.0
 AHEAD_MAX = 400
 """Requests without a verdict beyond which no more is asked for: workers that are down catch up first."""
 

@@ -47,6 +47,7 @@ class Storm:
 
     def __init__(self, floor: Floor, seed: int, pause_s: tuple[float, float] = (2.0, 6.0)):
         self.struck: Counter[str] = Counter()
+        self.turns = 0
         self._floor = floor
         self._dice = random.Random(f"storm-{seed}")
         self._pause_s = pause_s
@@ -75,8 +76,10 @@ class Storm:
         if now_s < self._next_s:
             return
         self._next_s = now_s + self._dice.uniform(*self._pause_s)
+        self.turns += 1
         slot = self._dice.choice(sorted(self._floor.workers))
-        if slot in self._asleep or self._floor.workers[slot].process.poll() is not None:
+        # A worker that is only ever starting shows nothing: who is struck was at work.
+        if slot in self._asleep or not self._floor.is_ready(slot):
             return
         names = [name for name, weight, _ in self._deeds for _ in range(weight)]
         name = self._dice.choice(names)
