@@ -34,6 +34,11 @@ def new_keys() -> tuple[str, str]:
     return _text(private.private_bytes_raw()), _text(private.public_key().public_bytes_raw())
 
 
+def is_key(public_key: str) -> bool:
+    """Whether the text is a public key."""
+    return _public(public_key) is not None
+
+
 def signed(signal: Signal, private_key: str) -> Signal:
     """The signal with its signature. Raises BadKey."""
     try:

@@ -74,6 +74,9 @@ def test_help_of_no_command_loads_a_heavy_package(tmp_path: Path) -> None:
         (("backtest", "--data", "nosuch"), {}, 6, "no data set 'nosuch'"),
         (("backtest", "--strategy", "nosuch"), {}, 6, "there is no strategy 'nosuch'"),
         (("backtest", "--flag"), {}, 2, "No such option"),
+        (("provider", "set", "o", "--role", "muted", "--reason", "x", "--public-key", "y"), {}, 2, "no Ed25519 key"),
+        (("run", "--mode", "paper"), {}, 2, "a replay is not paper trading"),
+        (("run", "--mode", "live"), {}, 3, "never trades live"),
     ],
 )
 def test_an_error_says_what_and_ends_with_its_code(

@@ -36,6 +36,7 @@ NEEDS = {
     "order list": (KAFKA, REGISTRY),  # asks ClickHouse first, and the topics where that is away
     "order show o1": (KAFKA, REGISTRY),
     "strategy deploy buy_and_hold --instrument WTI --account main --from 2019-01-01 --to 2019-01-31": (KAFKA, REGISTRY),
+    "provider set oracle --role champion --reason test": (KAFKA, REGISTRY),
     "strategy pause s1": (KAFKA, REGISTRY),
     "strategy resume s1": (KAFKA, REGISTRY),
     "strategy change s1 --set fast=5": (KAFKA, REGISTRY),
@@ -56,8 +57,8 @@ NEEDS = {
 
 NEEDS_NONE = {
     "backtest", "up", "down", "doctor", "stats", "docs", "replay orders", "replay fills", "data list", "data verify",
-    "strategy list", "strategy validate", "data import", "dashboards push", "topics list", "topics acl",
-    "topics asyncapi", "schemas generate", "schemas check", "schemas publish", "config show",
+    "strategy list", "strategy validate", "provider keys", "data import", "dashboards push", "topics list",
+    "topics acl", "topics asyncapi", "schemas generate", "schemas check", "schemas publish", "config show",
 }  # fmt: skip
 """Commands that begin without any server of these three."""
 
@@ -142,6 +143,7 @@ def test_the_registry_away_at_the_start_is_said(
 ) -> None:
     nobody.setenv("QL_BOOTSTRAP_SERVERS", kafka.bootstrap_servers)
     hold_to_its_word(typed(words, nobody, capfd), REGISTRY)
+    assert not Path(".quantumleap/replay/order.json").exists(), "a folder that nothing was replayed in is free"
 
 
 @pytest.mark.servers
