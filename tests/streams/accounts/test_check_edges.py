@@ -12,6 +12,7 @@ from schemas.order import ExecType, OrderType, Side, TimeInForce
 from schemas.reference import ContractKind, InstrumentClass, Session, TradingSession, TradingStatus
 from schemas.risk import CheckOutcome
 from streams.accounts.account import Holding
+from streams.accounts.risk.curves import Circumstances, scale_of
 from streams.accounts.risk.exposures import by_dimension
 from streams.accounts.risk.latches import latch, rearm
 from streams.accounts.risk.preview import preview
@@ -24,6 +25,7 @@ from tests.builders import DAY, NOON, SECOND, Number, instrument, kill, mark, ti
 from tests.streams.accounts.desk import answer, deployed, desk, holding, only, setting, working
 from tests.streams.accounts.test_checks import RICH, WAVES, buy, cash_desk, check, margin_desk, past, sell
 from tests.streams.accounts.test_sizing import bounds, rich, sized
+from tests.streams.accounts.test_stops import closed, protections
 
 
 def test_what_a_strategy_works_elsewhere_counts_as_its_exposure() -> None:
@@ -205,7 +207,7 @@ def test_a_latch_is_rearmed_by_its_whole_name_and_no_other_with_it() -> None:
     turn = Turn(it.account, it.shared, NOON)
     for strategy in ("trend", "other"):
         latch(turn, "consecutive_rejects", strategy, "3", D(3))
-    assert rearm(turn, "consecutive_rejects|trend", "ann", "looked at it")
+    assert rearm(turn, "consecutive_rejects|trend", "ann", "looked at it") is True
     assert set(turn.account.condition.latches) == {"consecutive_rejects|other"}
     assert not rearm(turn, "consecutive_rejects|trend", "ann", "again")
 
@@ -342,3 +344,50 @@ def test_a_market_in_session_is_told_as_open() -> None:
         TradingSession(event_time_us=NOON, calendar="XNYS", version=1, sessions=[stretch], covers_until_us=NOON + DAY),
     )
     assert check(it, buy(1), "session").value == "open"
+
+
+def test_of_several_own_orders_that_would_be_met_the_first_by_id_is_named() -> None:
+    it = setting(desk(cash=RICH), orders_per_minute_max=10)
+    names = sorted(working(it, Side.SELL, 4 + number, 52, f"w{number}") for number in range(3))
+    assert check(it, buy(1, at=53), "self_match").inputs == f"order={names[0]}"
+
+
+def test_a_lock_for_low_profit_begins_with_the_newest_trade() -> None:
+    it = protections(low_profit_trades=2, low_profit_required="0.01", low_profit_lookback=100, low_profit_lock=60)
+    closed(it, -1, 1)
+    closed(it, -1, 30)
+    (lock,) = (one for key, one in it.account.condition.latches.items() if key.startswith("protection.low_profit"))
+    assert lock.until_us == max(trade.at_us for trade in it.account.trades.closed) + 60 * SECOND
+
+
+def test_a_shock_of_a_class_touches_no_other_class() -> None:
+    scenario = Scenario("x", "y", (Rule(-0.5, InstrumentClass.EQUITY),))
+    for kind in InstrumentClass:
+        wanted = -0.5 if kind is InstrumentClass.EQUITY else 0.0
+        assert shock_of(scenario, instrument(instrument_class=kind)) == wanted
+
+
+def test_between_two_sessions_and_after_the_last_the_scale_is_the_smallest() -> None:
+    first, second = Session(NOON, NOON + 9000 * SECOND), Session(NOON + DAY, NOON + DAY + 20_000 * SECOND)
+    calendar = TradingSession(
+        event_time_us=NOON, calendar="XNYS", version=1, sessions=[first, second], covers_until_us=NOON + 9 * DAY
+    )
+    scales = [
+        scale_of(Circumstances(D(1), D(0), calendar, False, NOON + at_us))
+        for at_us in (9001 * SECOND, DAY + 10_000 * SECOND, DAY + 20_001 * SECOND)
+    ]
+    assert scales == [D("0.5"), D(1), D("0.5")]
+
+
+@pytest.mark.parametrize(
+    ("contract", "price", "known"),
+    [(ContractKind.LINEAR, "-1", True), (ContractKind.INVERSE, "0.5", True), (ContractKind.INVERSE, "0", False)],
+)
+def test_the_exposure_of_a_strategy_is_known_where_its_contracts_have_a_value(
+    contract: ContractKind, price: str, known: bool
+) -> None:
+    it = setting(
+        desk(cash=RICH, price=None), only("strategy_exposure_max", 10**6, scope=Scope.STRATEGY, scope_id="trend")
+    )
+    it.tell(instrument(version=2, contract=contract), mark(price))
+    assert (check(it, buy(1), "strategy_exposure").code == "") is known
