@@ -38,8 +38,10 @@ def at_rate(rate: float, seconds: float, send: Callable[[int, int], None]) -> in
 
 
 def quantiles_ms(latencies: Sequence[float]) -> dict[str, float]:
-    """Median, 99th and 99.9th percentile, and the most, in milliseconds."""
+    """Median, 99th and 99.9th percentile, and the most, in milliseconds; nothing of nothing."""
     ordered = sorted(latencies)
+    if not ordered:
+        return {}
     told = {"p50": 0.5, "p99": 0.99, "p99.9": 0.999, "max": 1.0}
     return {name: round(ordered[min(len(ordered) - 1, int(share * len(ordered)))], 2) for name, share in told.items()}
 

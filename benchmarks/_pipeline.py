@@ -162,7 +162,7 @@ class Opinions:
         which = number % INSTRUMENTS
         self._sequences[which] += 1
         sequence = self._sequences[which]
-        strength = 1.0 if sequence // FLIP_EVERY % 2 else -1.0
+        strength = 1.0 if (sequence + which) // FLIP_EVERY % 2 else -1.0
         return Signal(
             event_time_us=due_us, signal_id=f"{which}-{sequence}", provider_id=PROVIDER, model_name="m",
             model_version="1", instrument_id=f"I{which:03d}", sequence=sequence, kind=SignalKind.DIRECTION,

@@ -73,7 +73,7 @@ def ours(bootstrap: str, folder: Path) -> dict[str, Any]:
     return found
 
 
-def _settle(home: Path, quiet_s: float = 1.5) -> None:
+def _settle(home: Path, quiet_s: float = 3.0) -> None:
     """Wait until the broker is called no more."""
     seen, since = -1, time.monotonic()
     while time.monotonic() - since < quiet_s:
@@ -89,7 +89,7 @@ def _flood(floor: Floor, home: Path, worker: Contender, first: int) -> dict[str,
     began = time.time()
     for number in range(FLOOD):
         floor.publish(first + number, now_us())
-    _settle(home, 3.0)
+    _settle(home)
     assert worker.alive, "the worker ended in the flood"
     done = calls(home)
     seconds = done[-1][1] / 1e6 - began
@@ -139,7 +139,7 @@ def main() -> int:
             bare_chain = limit(kafka.bootstrap_servers, folder)
             found = ours(kafka.bootstrap_servers, folder)
     key = f"{TARGET_RATE}/s"
-    met = all(found[key][name] <= bound for name, bound in TARGETS_MS.items())
+    met = all(found[key].get(name, float("inf")) <= bound for name, bound in TARGETS_MS.items())
     met = met and found["memory"]["peak_mb"] <= MEMORY_MB
     print(
         json.dumps(
@@ -151,7 +151,11 @@ def main() -> int:
                 "intents_per_signal": 2 / FLIP_EVERY,
                 "results": found,
                 "limit": bare_chain,
-                "of_limit": {name: round(found[key][name] / bare_chain[key][name], 2) for name in TARGETS_MS},
+                "of_limit": {
+                    name: round(found[key][name] / bare_chain[key][name], 2)
+                    for name in TARGETS_MS
+                    if name in found[key]
+                },
                 "targets_ms_at_250": TARGETS_MS,
                 "target_mb": MEMORY_MB,
                 "met": met,
