@@ -21,7 +21,7 @@ PATIENCE_US = 30 * SECOND_US
 """How long an order or request may wait for the broker's first word before it is asked."""
 
 
-ASKED_LATELY = 3
+ASKED_LATELY = 12
 """So many of an order's newest questions are recognised when one could not be asked."""
 
 

@@ -152,7 +152,7 @@ class Execution:
             return None
         if command.mode is not self._mode:
             return objection(command, self._standing)
-        found = await self._outcome(_question(command), line, turn)
+        found = await self._outcome(_question(command, self._standing.now(command)), line, turn)
         if isinstance(found, NotSent):
             return undecided(command, f"sent perhaps, and {found.value}", self._standing)
         if isinstance(command, SubmitOrder) and found.order_quantity:
@@ -221,9 +221,9 @@ class Execution:
         return named_by_content(answer)
 
 
-def _question(command: Command) -> QueryOrder:
+def _question(command: Command, now_us: int) -> QueryOrder:
     return QueryOrder(
-        event_time_us=command.event_time_us,
+        event_time_us=now_us,
         request_id=short_id("sent before?", name_of(command)),
         client_order_id=name_of(command),
         account_id=command.account_id,

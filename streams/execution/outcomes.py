@@ -27,6 +27,9 @@ Command = SubmitOrder | CancelOrder | ReplaceOrder | QueryOrder
 TICK_AGE_US_MAX = 3 * SECOND_US
 """With a clock silent for longer, only cancels, queries and reductions are sent."""
 
+QUESTION_AGE_US_MAX = 15 * SECOND_US
+"""An older question is not asked: a newer one is on its way, and a backlog of questions must not hold back orders."""
+
 NOT_FOUND = "NOT_FOUND"
 """Code of a query's answer about an order that the broker does not know."""
 
@@ -85,6 +88,8 @@ def objection(command: Command, standing: Standing) -> NotSent | None:
             return no(NotSentReason.KILLED, f"{kill.verb} by {kill.author}", kill.scope_key)
     if isinstance(command, SubmitOrder | ReplaceOrder) and now_us > command.submit_before_us:
         return no(NotSentReason.LATE, iso_of(now_us), iso_of(command.submit_before_us))
+    if isinstance(command, QueryOrder) and now_us - command.event_time_us > QUESTION_AGE_US_MAX:
+        return no(NotSentReason.LATE, iso_of(now_us), iso_of(command.event_time_us + QUESTION_AGE_US_MAX))
     if standing.mode is not Mode.REPLAY and is_new_risk(command):
         if standing.newest_tick_us is None:
             return no(NotSentReason.CLOCK, "no tick yet")

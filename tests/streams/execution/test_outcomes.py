@@ -7,7 +7,16 @@ import pytest
 from schemas.control import KillSwitch, KillVerb, Mode, Scope
 from schemas.execution import NotSentReason
 from schemas.order import ExecType, OrderStatus
-from streams.execution.outcomes import TICK_AGE_US_MAX, Command, Standing, not_found, objection, rejected, undecided
+from streams.execution.outcomes import (
+    QUESTION_AGE_US_MAX,
+    TICK_AGE_US_MAX,
+    Command,
+    Standing,
+    not_found,
+    objection,
+    rejected,
+    undecided,
+)
 from tests.connectors.brokers.orders import ask, buy, cancel, change, day, sell
 
 NOW = day(1)
@@ -44,9 +53,15 @@ def test_an_order_is_late_after_its_time_and_not_at_it(command: Command) -> None
     assert reason(command, standing(now_us=NOW + 1)) is NotSentReason.LATE
 
 
-def test_a_cancel_and_a_query_are_never_late() -> None:
-    for command in (cancel("c", ORDER), ask(ORDER)):
-        assert reason(command, standing(now_us=NOW + 10**12)) is None
+def test_a_cancel_is_never_late() -> None:
+    assert reason(cancel("c", ORDER), standing(now_us=NOW + 10**12)) is None
+
+
+def test_a_question_that_has_grown_old_is_left_to_the_next_one() -> None:
+    question = ask(ORDER)
+    last_us = question.event_time_us + QUESTION_AGE_US_MAX
+    assert reason(question, standing(now_us=last_us)) is None
+    assert reason(question, standing(now_us=last_us + 1)) is NotSentReason.LATE
 
 
 def test_with_a_silent_clock_only_cancels_queries_and_reductions_are_sent() -> None:
