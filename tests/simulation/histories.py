@@ -32,9 +32,13 @@ def run(plan: Plan, *, keep_history: bool = False, laws: Laws | None = None, spa
         with _uncollected():
             return Run(plan, keep_history=keep_history, laws=laws).report()
     with living():
-        history = ChainRun(plan, keep_history=keep_history, laws=laws)
-        history.site.spans = spans
-        return history.report()
+        return _lived(ChainRun(plan, keep_history=keep_history, laws=laws), spans)
+
+
+def _lived(history: ChainRun, spans: Spans | None) -> Report:
+    """Its report; nobody may hold the history when this returns, so that its dead are collected at once."""
+    history.site.spans = spans
+    return history.report()
 
 
 @contextmanager

@@ -39,9 +39,13 @@ class Watched(ChainRun):
 
 @pytest.fixture(scope="module")
 def series() -> Series:
-    run = Watched(plan_of(1, ENGINE))
     with living():
-        assert not run.report().wrong
+        return seen(Watched(plan_of(1, ENGINE)))
+
+
+def seen(run: Watched) -> Series:
+    """What was looked up in this run."""
+    assert not run.report().wrong
     return run.series
 
 
