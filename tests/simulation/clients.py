@@ -21,6 +21,10 @@ from tests.simulation.groups import Metadata
 Callback = Callable[[Any, list[Any]], None]
 
 
+UNHEARD = 0.05
+"""How often a commit that nobody waits for is lost on its way, and not said again by the client."""
+
+
 class Told:
     """A message that is none: an event of the consumer."""
 
@@ -256,6 +260,8 @@ class SimConsumer:
         def tried() -> None:
             refusal: KafkaError | None = None
             try:
+                if self.world.chance() < UNHEARD:
+                    raise failure(KafkaError.REQUEST_TIMED_OUT)
                 act()
             except KafkaException as error:
                 refusal = error.args[0]
