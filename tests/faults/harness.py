@@ -16,7 +16,7 @@ import sys
 import threading
 import time
 import uuid
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -24,7 +24,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from confluent_kafka import OFFSET_BEGINNING, KafkaError, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, TopicPartition
 
 from connectors.kafka.provision import desired
 from streams.runtime import clients
@@ -34,11 +34,11 @@ from streams.runtime.keys import partition_of
 from streams.runtime.provisioning import changelog, provision
 from streams.runtime.reader import read_topic
 from streams.runtime.verify import Verdict, verify
+from tests.faults.payer import ACCOUNTS, Payer
 from tests.paths import ROOT
-from tests.streams.runtime.sums import SUMS_INBOX, SUMS_MAP, Payment, Summed, SumsRoom, limit, payment, sums_codec
+from tests.streams.runtime.sums import SUMS_INBOX, SUMS_MAP, Payment, Summed, SumsRoom, sums_codec
 
 FLOW_S = 90.0
-ACCOUNTS = 40
 ENDS_ITSELF = (IN_DOUBT, AWAY, -signal.SIGABRT)
 """How a worker may end by itself, to be started again: by fail-stop, or by an assertion of librdkafka's own."""
 
@@ -79,35 +79,31 @@ class Harness:
         self.random = random.Random(self.seed)
         self.cluster = Cluster(self.bootstrap_servers)
         self.codec = sums_codec()
-        self.sent = 0
-        self.refused: Counter[str] = Counter()
-        self.undelivered = 0
+        self.payer = Payer(
+            self.bootstrap_servers, f"{self.environment}.sums.inbox", self.codec, self.seed + 1, self.rate
+        )
         self.last_seen: dict[int, float] = defaultdict(float)
-        self._paying = threading.Event()
         self._watching = threading.Event()
-        self._paying.set()
         self._watching.set()
-        self._payer = threading.Thread(target=self._pay, daemon=True)
         self._watcher = threading.Thread(target=self._watch, daemon=True)
 
     def __enter__(self) -> Self:
         inbox_changelog = changelog(f"{self.environment}-sums-changelog", SUMS_INBOX, self.replication)
         provision(self.cluster, [*desired(self.environment, self.replication, SUMS_MAP), inbox_changelog])
-        self._payer.start()
+        self.payer.start()
         self._watcher.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._paying.clear()
         self._watching.clear()
         for worker in self.workers.values():
             if worker.process.poll() is None:
                 worker.process.send_signal(signal.SIGCONT)
                 worker.process.kill()
             worker.process.wait()
-        self._payer.join()
+        self.payer.stop()
         self._watcher.join()
 
     def start(self, *slots: str) -> None:
@@ -227,8 +223,8 @@ class Harness:
     def notes(self) -> list[str]:
         """What was done, how often, and how long it took until all partitions flowed: median and longest."""
         told = [f"  ended by themselves: {self.ended}"] if self.ended else []
-        if self.refused:
-            told.append(f"  payments that Kafka refused to their writer: {dict(self.refused)}")
+        if self.payer.refused:
+            told.append(f"  payments that Kafka refused to their writer: {dict(self.payer.refused)}")
         for what, seconds in self.times.items():
             middle = sorted(seconds)[len(seconds) // 2]
             told.append(f"  {what}: {len(seconds)} times, flow after {middle:.2f} s, at most {max(seconds):.2f} s")
@@ -236,22 +232,22 @@ class Harness:
 
     def drain(self, timeout_s: float = FLOW_S) -> None:
         """Stop paying, and wait until all is folded."""
-        self._paying.clear()
-        self._payer.join()
-        assert not self.undelivered, f"{self.undelivered} payments were not delivered"
+        self.payer.stop()
+        assert not self.payer.undelivered, f"{self.payer.undelivered} payments were not delivered"
         try:
             self._until(self._is_drained, timeout_s, "the inbox was not drained")
         except AssertionError as error:
-            error.add_note(f"{self.sent} sent, refused {self.refused}, {self._paid()} paid, {self._results()} results")
+            error.add_note(f"{self._paid()} payments in the inbox, {self._results()} results")
             raise
 
     def verdict(self) -> Verdict:
         """What the topics say, by the checker and by plain arithmetic."""
         verdict = verify(SumsRoom(), self.codec, self.cluster, self.environment, SUMS_MAP)
         assert self._sums_by_hand() == self._sums_said(), (
-            f"the last results are not the sums of the payments: {self.sent} sent, {verdict.lines()}"
+            f"the last results are not the sums of the payments: {self.payer.sent} sent, {verdict.lines()}"
         )
-        assert verdict.inputs >= self.accepted, f"{self.accepted} were accepted, {verdict.inputs} lie in the inbox"
+        accepted = self.payer.accepted
+        assert verdict.inputs >= accepted, f"{accepted} were accepted, {verdict.inputs} lie in the inbox"
         return verdict
 
     def _sums_by_hand(self) -> dict[str, Decimal]:
@@ -273,12 +269,7 @@ class Harness:
     def _is_drained(self) -> bool:
         """Whether there are as many results as payments in the inbox: a writer may have been heard twice there."""
         results = self._results()
-        return results >= self.accepted and results >= self._paid()
-
-    @property
-    def accepted(self) -> int:
-        """Payments that Kafka has acknowledged, all of which must be in the inbox."""
-        return self.sent - self.refused.total()
+        return results >= self.payer.accepted and results >= self._paid()
 
     def _results(self) -> int:
         return len(read_topic(self.cluster, f"{self.environment}.sums.results"))
@@ -292,55 +283,10 @@ class Harness:
         while not true():
             if time.monotonic() > give_up:
                 logs = "\n".join(f"--- {slot}\n{self.tail(slot)}" for slot in self.workers)
-                payer = (
-                    f"{self.sent} payments sent, {dict(self.refused)} refused, payer alive: {self._payer.is_alive()}"
-                )
+                payer = f"{self.payer.sent} sent, {dict(self.payer.refused)} refused, paying: {self.payer.is_paying}"
                 raise AssertionError(f"{otherwise} within {timeout_s} s; {payer}\n{logs}")
             self.supervise()
             time.sleep(0.02)
-
-    def _pay(self) -> None:
-        amounts = random.Random(self.seed + 1)
-        producer = self._payer_client()
-        inbox = f"{self.environment}.sums.inbox"
-        for partition in range(SUMS_INBOX.partitions):
-            producer.produce(inbox, self.codec.encode(limit(10**9)), partition=partition)
-        due = time.monotonic()
-        while self._paying.is_set():
-            for _ in range(amounts.choice([1, 1, 1, 5, 40])):
-                account = f"a{amounts.randrange(ACCOUNTS)}"
-                value = self.codec.encode(payment(account, amounts.randrange(-500, 1000), f"p{self.sent}"))
-                try:
-                    producer.produce(inbox, value, account.encode(), on_delivery=self._note_delivery)
-                except KafkaException:
-                    # An idempotent producer that can no longer keep its promise: what it had is told as refused.
-                    producer.flush(10)
-                    producer = self._payer_client()
-                    continue
-                self.sent += 1
-                due += 1 / self.rate
-            producer.poll(0)
-            time.sleep(max(0.0, due - time.monotonic()))
-            due = max(due, time.monotonic() - 1)
-        self.undelivered = producer.flush(120)
-
-    def _payer_client(self) -> Producer:
-        return Producer(
-            {
-                "bootstrap.servers": self.bootstrap_servers,
-                "acks": "all",
-                "enable.idempotence": True,
-                "partitioner": clients.PARTITIONER,
-                "linger.ms": 1,
-                "message.timeout.ms": 120_000,
-                "reconnect.backoff.max.ms": 1_000,
-                "log_level": 2,
-            }
-        )
-
-    def _note_delivery(self, error: KafkaError | None, _: Message) -> None:
-        if error is not None:
-            self.refused[error.name()] += 1
 
     def _watch(self) -> None:
         reader = clients.reader(self.cluster)

@@ -293,10 +293,10 @@ def _tell(
         told.wrong += [f"chapter {told.chapters} ({membership.name}): {line}" for line in verdict.lines()]
     told.faults += chapter.counts
     told.ended_themselves += len(harness.ended)
-    told.payments += harness.sent
+    told.payments += harness.payer.sent
     say(
         f"chapter {told.chapters}, {membership.name}: {chapter.counts.total()} faults in "
-        f"{time.monotonic() - began:.0f} s; {'; '.join(verdict.lines())}"
+        f"{time.monotonic() - began:.0f} s; {'; '.join(verdict.lines())}\n  {dict(sorted(chapter.counts.items()))}"
     )
 
 

@@ -33,7 +33,7 @@ def judge(harness: Harness) -> None:
     for line in [*harness.notes(), *verdict.lines()]:
         print(line)
     assert verdict.ok, verdict.lines()
-    assert verdict.outputs >= harness.accepted > 0
+    assert verdict.outputs >= harness.payer.accepted > 0
 
 
 def test_one_of_three_brokers_killed_under_load_loses_and_doubles_nothing(

@@ -59,4 +59,4 @@ def judge(name: str, broker: KafkaServer, folder: Path, fixed: bool, protocol: s
         for line in [f"{name} fixed={fixed} {protocol} seed={SEED}", *harness.notes(), *verdict.lines()]:
             print(line)
     assert verdict.ok, verdict.lines()
-    assert verdict.outputs >= harness.accepted > 0
+    assert verdict.outputs >= harness.payer.accepted > 0
