@@ -10,8 +10,8 @@ from schemas.execution import BrokerCash, BrokerPositions
 from schemas.order import OrderStatus
 from schemas.record import Record
 from schemas.risk import DiscrepancyKind, DiscrepancyResolved, LimitChange, RiskEventKind
-from schemas.scalars import DAY_US, rounded
-from streams.accounts.account import Profile
+from schemas.scalars import rounded
+from streams.accounts.account import Profile, day_of
 from streams.accounts.discrepancies import case_id, close_case, disputed, open_case
 from streams.accounts.emergency import cancel_all, close_positions
 from streams.accounts.orders.fold import fold_not_sent
@@ -47,7 +47,7 @@ def open_account(turn: Turn, opened: AccountOpened) -> None:
             margin=opened.margin, opened=True,
         ),
         totals=replace(
-            turn.account.totals, day=turn.now_us // DAY_US, day_equity=ZERO, window_us=turn.now_us, window_equity=ZERO,
+            turn.account.totals, day=day_of(turn.now_us), day_equity=ZERO, window_us=turn.now_us, window_equity=ZERO,
             ticked_us=turn.shared.time.now_us,
         ),
     )  # fmt: skip

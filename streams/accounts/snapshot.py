@@ -23,7 +23,7 @@ from streams.accounts.valuation import conversion, in_base
 
 ZERO = Decimal(0)
 
-FOLD_VERSION = 1
+FOLD_VERSION = 2
 """Rises when the same inputs no longer give the same outputs or states."""
 
 ANALYSIS_US = SECOND_US

@@ -12,12 +12,13 @@ from schemas.reference import Instrument
 from schemas.risk import RiskEventKind
 from schemas.scalars import DAY_US, SECOND_US
 from streams.accounts import stops
+from streams.accounts.account import day_of
 from streams.accounts.controls import apply_limits
 from streams.accounts.discrepancies import disputed
 from streams.accounts.emergency import close_positions
 from streams.accounts.losses import watch_losses
 from streams.accounts.orders.order import Order
-from streams.accounts.queries import UNANSWERED, again_us, is_due, query, stale
+from streams.accounts.queries import UNANSWERED, again_us, first_asked, is_due, query, stale
 from streams.accounts.risk.portfolio import History, with_close
 from streams.accounts.shared import WINDOW_US
 from streams.accounts.snapshot import say_account, say_snapshot
@@ -115,7 +116,7 @@ def roll(turn: Turn) -> None:
     """Begin a new day or a new loss window, with the equity as last known."""
     totals = turn.account.totals
     now_us = turn.now_us
-    day = now_us // DAY_US
+    day = day_of(now_us)
     if day != totals.day:
         if totals.day and turn.account.profile.mode is not Mode.REPLAY:
             say_account(turn)
@@ -160,17 +161,19 @@ def _sweep(turn: Turn) -> None:
 def _ask(turn: Turn) -> None:
     """Query orders whose outcome is unknown, whose first word is late, or that are disputed; forget the long ended."""
     account, now_us = turn.account, turn.now_us
-    waiting = [order for order in account.orders.values() if order.resting in UNANSWERED or order.requests]
-    for order in sorted(waiting, key=lambda one: one.client_order_id):
-        if is_due(order, now_us):
-            query(turn, order)
+    waiting = [
+        order
+        for order in account.orders.values()
+        if (order.resting in UNANSWERED or order.requests) and is_due(order, now_us)
+    ]
+    for order in first_asked(waiting):
+        query(turn, order)
     if account.profile.mode is not Mode.REPLAY:
         # Streams fall silent; a replay's venue never does.
         for order in stale(account.orders.values(), now_us):
             query(turn, order)
-    for order in disputed(turn):
-        if now_us - order.queried_us >= again_us(order):
-            query(turn, order)
+    for order in first_asked(order for order in disputed(turn) if now_us - order.queried_us >= again_us(order)):
+        query(turn, order)
     account = turn.account
     if now_us - _oldest(account.ended, _updated_us) > ENDED_KEPT_US:
         kept = {name: order for name, order in account.ended.items() if now_us - order.updated_us <= ENDED_KEPT_US}
