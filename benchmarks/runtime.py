@@ -27,6 +27,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from confluent_kafka import KafkaException
+
 from benchmarks._arena import KEYS, as_avro, machine
 from benchmarks._durability import changelog_bytes, failover, recovery
 from benchmarks._open_loop import latency
@@ -121,8 +123,13 @@ def _run(asked: list[str], bootstrap: str, folder: Path) -> dict[str, Any]:
     for name in asked:
         began = time.monotonic()
         print(f"  {name} ...", file=sys.stderr, flush=True)
-        results[name] = {**{**PARTS, **ON_DEMAND}[name](bootstrap, folder)}
-        results[name]["took_s"] = round(time.monotonic() - began, 1)
+        try:
+            found = {**PARTS, **ON_DEMAND}[name](bootstrap, folder)
+        except (AssertionError, KafkaException) as error:
+            # What was measured until then is worth keeping, and the other parts may still be measured.
+            found = {"failed": str(error), "met": False}
+        results[name] = {**found, "took_s": round(time.monotonic() - began, 1)}
+        print(f"  {name} {json.dumps(results[name])}", file=sys.stderr, flush=True)
     return results
 
 
