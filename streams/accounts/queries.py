@@ -5,11 +5,11 @@ from heapq import nsmallest
 
 from msgspec.structs import replace
 
+from schemas.ids import short_id
 from schemas.order import OrderStatus, QueryOrder
 from schemas.scalars import SECOND_US
 from streams.accounts.orders.order import Order
 from streams.accounts.turn import Turn
-from streams.accounts.wishes import order_id
 
 QUERY_FIRST_US = 5 * SECOND_US
 QUERY_LAST_US = 60 * SECOND_US
@@ -21,13 +21,15 @@ PATIENCE_US = 30 * SECOND_US
 """How long an order or request may wait for the broker's first word before it is asked."""
 
 
-ASKED_LATELY = 12
-"""So many of an order's newest questions are recognised when one could not be asked."""
-
+QUESTION = "qlq-"
+"""How the id of every question begins."""
 
 STALE_US = 60 * SECOND_US
 """How long a working order may stay without a word before the broker is asked, where time is that of the wall."""
 
+
+AT_ONCE = 20
+"""So many orders of an account are asked about with each tick: more would only wait at the venue's door."""
 
 STALE_AT_ONCE = 1
 """So many silent orders of an account are asked about with each tick."""
@@ -36,6 +38,11 @@ STALE_AT_ONCE = 1
 def again_us(order: Order) -> int:
     """How long to wait for the next question about an order; short where one more answer proves something."""
     return QUERY_FIRST_US if order.absent else min(QUERY_LAST_US, QUERY_FIRST_US << min(order.queries, 6))
+
+
+def first_asked(due: Iterable[Order]) -> list[Order]:
+    """Of the orders that are due, those to ask about with this tick: few at once, the longest unasked first."""
+    return nsmallest(AT_ONCE, due, key=lambda order: (order.queried_us, order.client_order_id))
 
 
 def stale(orders: Iterable[Order], now_us: int) -> list[Order]:
@@ -63,18 +70,9 @@ def is_due(order: Order, now_us: int) -> bool:
     return late and now_us - order.queried_us >= wait
 
 
-def is_question(turn: Turn, request_id: str) -> bool:
-    """Whether this is the id of one of our questions about an order that is remembered."""
-    account = turn.account
-    return any(
-        request_id == _request_id(turn, order.client_order_id, number)
-        for order in (*account.orders.values(), *account.ended.values())
-        for number in range(order.queries, max(0, order.queries - ASKED_LATELY), -1)
-    )
-
-
-def _request_id(turn: Turn, client_order_id: str, number: int) -> str:
-    return order_id(turn.account.profile.account_id, client_order_id, f"query:{number}")
+def is_question(request_id: str) -> bool:
+    """Whether this is the id of one of our questions; no order and no other request has such a one."""
+    return request_id.startswith(QUESTION)
 
 
 def query(turn: Turn, order: Order) -> None:
@@ -85,7 +83,7 @@ def query(turn: Turn, order: Order) -> None:
     turn.say(
         QueryOrder(
             event_time_us=turn.at_us,
-            request_id=_request_id(turn, order.client_order_id, asked.queries),
+            request_id=QUESTION + short_id(profile.account_id, order.client_order_id, str(asked.queries)),
             client_order_id=order.ids[-1] if order.ids else order.client_order_id,
             broker_order_id=order.broker_order_id,
             account_id=profile.account_id,

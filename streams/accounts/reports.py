@@ -88,7 +88,7 @@ def not_sent(turn: Turn, said: NotSent) -> None:
     )
     if order is None:
         # A question that could not be asked says nothing of the order; it is asked again when the next one is due.
-        if not is_question(turn, said.client_order_id):
+        if not is_question(said.client_order_id):
             turn.say_risk(RiskEventKind.INPUT_REFUSED, "NOT_SENT_UNKNOWN_ORDER", value=said.client_order_id)
         return
     step = fold_not_sent(order, said.client_order_id, turn.at_us)
