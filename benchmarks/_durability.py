@@ -86,7 +86,9 @@ def _recovered(bootstrap: str, megabytes: int) -> dict[str, float]:
     assert producer.flush(GIVE_UP_S) == 0
     places = [TopicPartition(arena.inbox, partition, states) for partition in range(PARTITIONS)]
     request = [ConsumerGroupTopicPartitions(group, places)]
-    administrator(arena.cluster).alter_consumer_group_offsets(request)[group].result(30)
+    # Kept until the answer is here: a client that is gone answers nobody.
+    admin = administrator(arena.cluster)
+    admin.alter_consumer_group_offsets(request)[group].result(30)
     ready: list[Ready] = []
     done = threading.Event()
 

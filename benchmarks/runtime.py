@@ -125,9 +125,9 @@ def _run(asked: list[str], bootstrap: str, folder: Path) -> dict[str, Any]:
         print(f"  {name} ...", file=sys.stderr, flush=True)
         try:
             found = {**PARTS, **ON_DEMAND}[name](bootstrap, folder)
-        except (AssertionError, KafkaException) as error:
+        except (AssertionError, KafkaException, TimeoutError) as error:
             # What was measured until then is worth keeping, and the other parts may still be measured.
-            found = {"failed": str(error), "met": False}
+            found = {"failed": str(error) or type(error).__name__, "met": False}
         results[name] = {**found, "took_s": round(time.monotonic() - began, 1)}
         print(f"  {name} {json.dumps(results[name])}", file=sys.stderr, flush=True)
     return results
