@@ -56,7 +56,15 @@ _DECIDED = {"reference_price": "fair"}
 _WHAT = {"event_time": "at", "account_id": "account", "instrument_id": "instrument"}
 _SIDE = {"side": "if(buys, 'BUY', 'SELL')"}
 
+_INSTRUMENTS = """
+INSERT INTO `{db}`.instrument (event_id, written_at, event_time, instrument_id, symbol, venue, quote_currency,
+    settlement_currency, contract, multiplier, sector, version)
+SELECT concat('inst-', toString(number)), now64(3), now64(6), concat('I', leftPad(toString(number), 2, '0')), 'x', 'PAPER',
+    'USD', 'USD', 'LINEAR', 1, concat('sector-', toString(number % 8)), 1
+FROM numbers(64)"""
+
 STATEMENTS: dict[str, str] = {
+    "instrument": _INSTRUMENTS,
     "trade_intent": _insert("trade_intent", "accounts.inbox", "1", "{orders}", {
         **_WHAT, "intent_id": "intent", "strategy_id": "strategy", "strategy_name": "'trend'", "kind": "'DIRECTION'",
         "valid_until": "at", "direction": "1.0", "order_type": "'LIMIT'", "time_in_force": "'DAY'", "signal_id": "signal",

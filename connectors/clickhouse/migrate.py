@@ -6,7 +6,7 @@ Three kinds of steps, each harmless to repeat, so one that was interrupted is si
 2. the tables of the records: a missing table is made, a missing column or index is added (an index knows the rows
    that come or are merged from then on). Records only ever gain fields, so
    nothing else can be needed; a column of another type is refused, and no column is ever dropped;
-3. the views of `views/`, replaced where their text differs.
+3. the views and summaries of `views/`, replaced where their text differs.
 
 A process that is older than the database leaves it alone: its columns are all there.
 """
@@ -19,7 +19,7 @@ from os import getpid
 from connectors.clickhouse.client import ClickHouse
 from connectors.clickhouse.lock import locked
 from connectors.clickhouse.tables import CHUNKS, Table, tables
-from connectors.clickhouse.views import views
+from connectors.clickhouse.views import REFRESH, views
 
 POSITIONS = "sink_positions"
 VERSIONS = "migrations"
@@ -145,7 +145,7 @@ def _spelt(kind: str) -> str:
 
 def _views(server: ClickHouse) -> list[tuple[str, str]]:
     rows = server.rows(
-        "SELECT name, comment FROM system.tables WHERE database = {database:String} AND engine = 'View'",
+        "SELECT name, comment FROM system.tables WHERE database = {database:String} AND endsWith(engine, 'View')",
         {"database": server.database},
     )
     known = dict(rows)
@@ -153,11 +153,18 @@ def _views(server: ClickHouse) -> list[tuple[str, str]]:
     for view in views():
         digest = blake2b(view.sql.encode(), digest_size=8).hexdigest()
         comment = f"{view.doc} [{digest}]"
-        if known.get(view.name) != comment:
-            spelt = comment.replace("\\", "\\\\").replace("'", "\\'")
-            body = view.sql.replace("{database}", server.database)
-            create = f"CREATE OR REPLACE VIEW `{server.database}`.`{view.name}` AS\n{body}\nCOMMENT '{spelt}'"
-            todo.append((f"make view {view.name}", create))
+        if known.get(view.name) == comment:
+            continue
+        spelt = comment.replace("\\", "\\\\").replace("'", "\\'")
+        body = view.sql.replace("{database}", server.database)
+        name = f"`{server.database}`.`{view.name}`"
+        if view.kept:
+            if view.name in known:
+                todo.append((f"drop an older {view.name}", f"DROP TABLE IF EXISTS {name} SYNC"))
+            head = f"CREATE MATERIALIZED VIEW {name} REFRESH {REFRESH} ENGINE = MergeTree ORDER BY (account_id, day)"
+        else:
+            head = f"CREATE OR REPLACE VIEW {name}"
+        todo.append((f"make view {view.name}", f"{head} AS\n{body}\nCOMMENT '{spelt}'"))
     return todo
 
 

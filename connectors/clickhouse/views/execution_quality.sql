@@ -2,7 +2,7 @@
 SELECT
     time, account_id, strategy_id, provider_id, instrument_id, venue, client_order_id, fill_id, side, quantity, price,
     reference_price, notional, roundDown(toFloat64(notional), [0, 10000, 30000, 100000, 300000, 1000000]) AS notional_from,
-    currency, fee,
+    currency, fee, fee_currency,
     if(side = 'BUY', price - reference_price, reference_price - price) AS slippage_per_unit,
     CAST(multiIf(
         contract = 'LINEAR', toDecimal256(assumeNotNull(slippage_per_unit), 12) * quantity * multiplier,

@@ -13,7 +13,7 @@ import pytest
 
 from connectors.clickhouse.client import ClickHouse
 from connectors.clickhouse.migrate import migrate
-from connectors.clickhouse.views import ORDER, views
+from connectors.clickhouse.views import ORDER, SUMMARIES, views
 from connectors.embedded.clickhouse import ClickHouseServer
 from schemas.control import TradingState
 from schemas.execution import Fill
@@ -40,9 +40,11 @@ MAY_BE_EMPTY = {
     "Is anything stuck or undecided?",
     "Which signals were refused, and why?",
     "What do results suggest about our strategies?",
+    "How many orders did the whole house send each month, and how did they end?",
+    "What did execution cost the whole house, by venue and strategy?",
     "Is there anything that could not be read?",
 }
-"""Questions to which a good day has no answer."""
+"""Questions to which a good day has no answer, or that ask summaries not refreshed yet."""
 
 
 class Replayed:
@@ -87,7 +89,7 @@ def test_there_are_twenty_questions_and_every_view_is_asked() -> None:
     assert len(QUESTIONS) >= 20
     assert len({title for title, _ in QUESTIONS}) == len(QUESTIONS)
     asked = " ".join(sql for _, sql in QUESTIONS)
-    assert {view for view in ORDER if view not in ("fills",)} <= set(re.findall(r"\w+", asked))
+    assert {view for view in (*ORDER, *SUMMARIES) if view not in ("fills",)} <= set(re.findall(r"\w+", asked))
 
 
 @pytest.mark.parametrize(("title", "sql"), QUESTIONS, ids=[title for title, _ in QUESTIONS])
@@ -301,6 +303,32 @@ def test_a_fill_that_turns_a_position_round_ends_one_trade_and_begins_the_next(d
         ("LONG", 2, 5, 6, 20 - 3 - 2, 5),
         ("SHORT", 1, 6, 4, 20 - 1 - 3, 4),
     ]
+
+
+@pytest.mark.parametrize(
+    ("summary", "kept", "asked"),
+    [
+        (
+            "orders_daily",
+            "sum(orders), sum(ordered), sum(filled), sum(steps) FROM orders_daily",
+            "count(), sum(quantity), sum(filled_quantity), sum(steps) FROM orders",
+        ),
+        (
+            "execution_daily",
+            "sum(fills), sum(traded), sum(fees), sum(cost), max(worst_bps) FROM execution_daily",
+            "count(), sum(notional), sum(fee), sum(slippage), max(slippage_bps) FROM execution_quality",
+        ),
+    ],
+)
+def test_a_summary_says_what_its_view_says_and_counts_nothing_twice(
+    summary: str, kept: str, asked: str, replayed: Replayed
+) -> None:
+    for _ in range(2):
+        replayed.server.command(f"SYSTEM REFRESH VIEW `{replayed.server.database}`.{summary}")
+        replayed.server.command(f"SYSTEM WAIT VIEW `{replayed.server.database}`.{summary}")
+    (from_summary,), (from_view,) = replayed.ask(f"SELECT {kept}"), replayed.ask(f"SELECT {asked}")
+    assert tuple(from_summary.values()) == tuple(from_view.values())
+    assert next(iter(from_summary.values())) > 0
 
 
 def test_a_signal_is_scored_by_the_bar_at_its_horizon(replayed: Replayed) -> None:
