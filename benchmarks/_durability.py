@@ -20,7 +20,7 @@ from streams.runtime.tables import Birth, StateWrite, Table
 from tests.faults.harness import Harness
 from tests.streams.runtime.sums import SUMS_INBOX, Account, SumsRoom
 
-KILLS = 4
+KILLS = 3
 STATE_BYTES = 1_000
 MEGABYTE = 1_000_000
 

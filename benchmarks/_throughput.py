@@ -14,7 +14,7 @@ from benchmarks._arena import Arena, Words, as_avro, as_json, contender, write
 
 RECORDS = 100_000
 FAUST_RECORDS = 10_000
-ROUNDS = 3
+ROUNDS = 2
 PYTHON = sys.executable
 TARGETS = {"ours_of_limit": 0.8, "relay_of_limit": 0.8, "ours_of_quix": 1.5, "ours_of_faust": 15.0}
 
