@@ -96,6 +96,15 @@ def _refuse(mode: str) -> None:
             next_step="see `quantumleap worker --help`",
             code=Exit.CONFIG,
         )
+    if mode.lower() == "paper":
+        raise Stop(
+            "`run` replays recorded markets, and a replay is not paper trading",
+            why="paper trading lives in wall time, by the ticks of a feed that goes on for days; what is recorded has "
+            "its own time, and an order of it would be late at once",
+            next_step="with QL_MODE=paper and an environment of its own: quantumleap setup, then sink, clock, relay "
+            "and worker; a feed of yours writes to market.ticks",
+            code=Exit.USAGE,
+        )
     if mode.lower() != "replay":
         raise Stop(f"--mode {mode} is not a mode of `run`", next_step="use --mode replay", code=Exit.USAGE)
 
@@ -135,7 +144,14 @@ def _order(chosen: "Settings", addresses: Any, asked: tuple[Any, ...]) -> "Order
     )
     kept = chosen.folder / REPLAY / "order.json"
     if kept.exists():
-        earlier = msgspec.json.decode(kept.read_bytes(), type=Order)
+        try:
+            earlier = msgspec.json.decode(kept.read_bytes(), type=Order)
+        except msgspec.MsgspecError as error:
+            raise Stop(
+                f"{kept} cannot be read, so nobody knows what {chosen.folder} holds",
+                why=str(error),
+                next_step="name another --folder, or run `quantumleap down` and remove this one",
+            ) from error
         if not order.continues(earlier):
             raise Stop(
                 f"{chosen.folder} holds another replay",
@@ -143,8 +159,6 @@ def _order(chosen: "Settings", addresses: Any, asked: tuple[Any, ...]) -> "Order
                 next_step="name another --folder, use --ephemeral, or run `quantumleap down` and remove the folder",
                 code=Exit.CONFIG,
             )
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    kept.write_bytes(msgspec.json.encode(order))
     return order
 
 

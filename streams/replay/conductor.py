@@ -11,17 +11,21 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from schemas.scalars import iso_of
+from schemas.topics import Topic
 from streams.preparation import prepare
+from streams.replay.lookout import Lookout
 from streams.replay.order import WHEN_TOLD, Order
 from streams.replay.result import WATCHED, Result
 from streams.runtime.clients import Cluster
-from streams.runtime.reader import Reader, Start
+from streams.runtime.reader import Reader, Received, Start
 from streams.settings import Settings
 
 RESTARTS_MAX = 5
@@ -31,6 +35,7 @@ STOP_WAIT_S = 30.0
 LOOKS = 3
 """The sink looks twice a second; what was committed before the first of these looks has reached it by the last."""
 FAIL_STOPPED = 70
+KAFKA = "Kafka"
 
 
 class EngineFailed(RuntimeError):
@@ -129,6 +134,7 @@ class Conductor:
         self._stopping = False
         self.result = Result()
         self._readers: list[Reader] = []
+        self._new_readers: Callable[[], list[Reader]] = list
         self._records = 0
 
     def run(self) -> tuple[dict[str, Any], float]:
@@ -136,17 +142,27 @@ class Conductor:
         self._prepare()
         before = {number: signal.signal(number, self._interrupted) for number in (signal.SIGINT, signal.SIGTERM)}
         self._sink = self._new_sink()
+        self._lookout = Lookout(self._servers(), self._say)
         try:
             last_news = self._drive()
-            self._read()
+            self._read_rest()
             self._wait_for_sink()
         finally:
+            self._lookout.close()
             for number, handler in before.items():
                 signal.signal(number, handler)
             self._sink.stop()
             for reader in self._readers:
                 reader.close()
         return {**self.result.as_json(), **last_news}, time.monotonic() - self._begun
+
+    def _servers(self) -> dict[str, str]:
+        order = self._order
+        return {
+            KAFKA: order.bootstrap_servers,
+            "schema registry": order.registry_url,
+            "ClickHouse": order.clickhouse_url,
+        }
 
     def _prepare(self) -> None:
         order = self._order
@@ -158,7 +174,15 @@ class Conductor:
             author="quantumleap run",
             step=self._step,
         )
-        self._readers = [Reader(self._cluster, codec, topic, order.environment, Start.BEGINNING) for topic in WATCHED]
+        # Not before: a folder belongs to a replay only once its servers have taken it.
+        half = self._folder / ".order.json"
+        half.parent.mkdir(parents=True, exist_ok=True)
+        half.write_bytes(msgspec.json.encode(order))
+        half.replace(self._folder / "order.json")
+        self._new_readers = lambda: [
+            Reader(self._cluster, codec, topic, order.environment, Start.BEGINNING) for topic in WATCHED
+        ]
+        self._readers = self._new_readers()
 
     def _drive(self) -> dict[str, Any]:
         """Let the engine run to its end, starting it again where it ends itself; return its last news."""
@@ -169,6 +193,8 @@ class Conductor:
             while engine.ended is None or self._goes_on(engine):
                 if engine.ended is not None:
                     engine.stop()
+                    if self._is_waiting():
+                        continue
                     engine = self._engine()
                 if self._stopping:
                     engine.stop()
@@ -192,11 +218,22 @@ class Conductor:
         steps = int(engine.news.get("steps", -1))
         if steps > self._last_step:
             self._last_step, self._restarts = steps, 0
-        if engine.ended == 0 or self._stopping or self._restarts >= RESTARTS_MAX:
+        if engine.ended == 0 or self._stopping:
+            return False
+        if self._lookout.away:
+            return True
+        if self._restarts >= RESTARTS_MAX:
             return False
         self._restarts += 1
         how = "ended itself (fail-stop)" if engine.ended == FAIL_STOPPED else f"was ended ({engine.ended})"
         self._say(f"! the engine {how}; starting it again")
+        return True
+
+    def _is_waiting(self) -> bool:
+        """Whether a server is away that whoever starts now would miss; waits for a moment if so."""
+        if not self._lookout.away:
+            return False
+        time.sleep(0.1)
         return True
 
     def _engine(self) -> Child:
@@ -206,7 +243,7 @@ class Conductor:
 
     def _keep_sink(self) -> None:
         """A sink that ended goes on where ClickHouse is."""
-        if self._sink.ended is not None:
+        if self._sink.ended is not None and not self._lookout.away:
             self._say(f"! the sink was ended ({self._sink.ended}); starting it again")
             self._sink.stop()
             self._sink = self._new_sink()
@@ -221,10 +258,26 @@ class Conductor:
         """Take in all that was committed since the last time."""
         for topic, reader in zip(WATCHED, self._readers, strict=True):
             while received := reader.poll(0.0 if reader.at_end else 0.02):
-                for one in received:
-                    self._records += 1
-                    assert one.record is not None, one.unreadable
-                    self.result.take(topic, one.record)
+                self._take(topic, received)
+
+    def _read_rest(self) -> None:
+        """As `_read`, once nobody writes any more.
+
+        A reader that lost Kafka on the way may not have noticed yet that there is more; then all is read anew.
+        """
+        if KAFKA in self._lookout.lost:
+            for reader in self._readers:
+                reader.close()
+            self.result, self._readers = Result(), self._new_readers()
+            for topic, reader in zip(WATCHED, self._readers, strict=True):
+                self._take(topic, reader.to_end())
+        self._read()
+
+    def _take(self, topic: Topic, received: Iterable[Received]) -> None:
+        for one in received:
+            self._records += 1
+            assert one.record is not None, one.unreadable
+            self.result.take(topic, one.record)
 
     def _status(self, engine: Child) -> None:
         """One line: where the replay is and what came of it so far."""

@@ -27,6 +27,10 @@ ANSWER_S = 30.0
 AT_ONCE = 1_000
 
 
+_AWAY = frozenset({KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._RESOLVE, KafkaError._TIMED_OUT})
+"""The client goes on asking, and reads on where it was once somebody answers."""
+
+
 class Start(StrEnum):
     """Where a reader without offsets begins."""
 
@@ -113,7 +117,7 @@ class Reader:
                 received.append(self._received(message))
             elif error.code() == KafkaError._PARTITION_EOF:
                 self._ended.add(partition)
-            elif error.fatal() or not error.retriable():
+            elif error.fatal() or not (error.retriable() or error.code() in _AWAY):
                 raise KafkaException(error)
         return received
 
