@@ -289,7 +289,7 @@ class Source:
         with self._settled:
             if error is not None:
                 self._failed.append(f"{message.topic()}: {error.str()}")
-            else:
+            elif self._progress is not None:
                 place = (message.topic() or "", message.partition() or 0)
                 self._delivered[place] = max(self._delivered.get(place, 0), (message.offset() or 0) + 1)
             self._one_settled()
