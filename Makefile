@@ -9,7 +9,7 @@ ORDERS ?= 20000
 FAULTS ?= 200
 ARGS ?=
 
-.PHONY: help setup run backtest test soak check fix bench simulate docs clean
+.PHONY: help setup run backtest test soak check .types .units fix bench simulate docs clean
 
 help: ## Print the verbs
 	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,12 +42,18 @@ soak: $(READY) ## All tests that take long: faults, storms, journeys, boards aft
 	@$(BIN)/python -m tests.faults --faults $(FAULTS)
 	@$(BIN)/python -m tests.soak --orders $(ORDERS)
 
+# Not among the unit tests: whole commands, boards, oracles and simulated crashes, which `make test` runs.
+BIG := tests/streams/commands tests/dashboards tests/oracles tests/simulation tests/journeys
+
 check: $(READY) ## What must hold before every commit: style, types, layers, tidiness, unit tests
-	@$(BIN)/ruff check .
-	@$(BIN)/ruff format --check -q .
-	@$(BIN)/mypy
-	@$(BIN)/lint-imports --no-cache | tail -3
-	@$(BIN)/python -m pytest -q -n 2 -m "not servers and not slow and not faults" tests
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check -q .
+	@$(MAKE) -s -j2 --output-sync .types .units
+
+.types:
+	@$(BIN)/mypy && $(BIN)/lint-imports --no-cache | tail -3
+
+.units:
+	@$(BIN)/python -m pytest -q -n 2 -m "not servers and not slow and not faults" $(addprefix --ignore=,$(BIG)) tests
 
 fix: $(READY) ## Let ruff mend what it can
 	@$(BIN)/ruff check -q --fix . ; $(BIN)/ruff format -q .
