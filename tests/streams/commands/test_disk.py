@@ -8,6 +8,9 @@ import pytest
 
 from streams.commands.files import write_whole
 from streams.commands.outcome import Exit, Stop
+from streams.commands.run import _order
+from streams.commands.servers import Addresses
+from streams.settings import load
 from tests.streams.commands.test_command_line import quantumleap
 
 Disk = Callable[..., Path]
@@ -135,3 +138,13 @@ def test_without_java_or_jars_up_says_what_to_name(tmp_path: Path) -> None:
     )
     hold_to_its_word(ended, Exit.UNREACHABLE, "QL_KAFKA_DIR")
     assert [path for path in files(tmp_path / ".quantumleap") if path.stat().st_size] == []
+
+
+def test_a_folder_whose_order_cannot_be_read_is_not_taken_for_an_empty_one(tmp_path: Path) -> None:
+    (tmp_path / "replay").mkdir()
+    (tmp_path / "replay/order.json").write_text('{"data": "oi')
+    chosen = load({"folder": tmp_path}, environ={}).settings
+    with pytest.raises(Stop, match="cannot be read") as stopped:
+        _order(chosen, Addresses("127.0.0.1:1", "", ""), ("oil", "2020-01-01", "2020-01-31", None, "1", 0.0))
+    assert stopped.value.code is Exit.FAILURE
+    assert "--folder" in stopped.value.next_step
