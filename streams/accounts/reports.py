@@ -12,7 +12,16 @@ from schemas.scalars import rounded
 from streams.accounts.discrepancies import ABOUT_ORDERS, case_id, close_case, open_case
 from streams.accounts.emergency import close_positions
 from streams.accounts.losses import note_closed, watch_losses
-from streams.accounts.orders.fold import Change, Finding, Step, find_order, fold_not_sent, fold_report
+from streams.accounts.orders.fold import (
+    NOT_FOUND,
+    NOT_FOUND_OPEN,
+    Change,
+    Finding,
+    Step,
+    find_order,
+    fold_not_sent,
+    fold_report,
+)
 from streams.accounts.orders.order import EXTERNAL, Execution, Order
 from streams.accounts.orders.states import Trigger
 from streams.accounts.positions.contract import ONE, pays_difference, value
@@ -45,6 +54,9 @@ def report(turn: Turn, said: ExecutionReport) -> None:
     account = turn.account
     ids = (said.client_order_id, said.original_client_order_id, said.broker_order_id)
     order = find_order(account.orders, *ids) or find_order(account.ended, *ids)
+    if order is None and said.code in (NOT_FOUND, NOT_FOUND_OPEN):
+        # Nobody has it: it ended so long ago that we forgot it, and the broker never had it or forgot it as well.
+        return
     if order is None:
         order = _stranger(turn, said)
         if order is None:

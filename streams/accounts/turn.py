@@ -1,6 +1,7 @@
 """Turn: one fold in the making. Collects what becomes of the account and what is said, in order."""
 
 from decimal import Decimal
+from heapq import nsmallest
 from typing import Any
 
 from msgspec.structs import replace
@@ -21,6 +22,9 @@ ZERO = Decimal(0)
 
 ENDED_MAX = 256
 """Ended orders remembered; of one ended before them a late report becomes a discrepancy, never a fill."""
+
+DISPUTED_MAX = 4_096
+"""As many where discrepancies are open: an order that is forgotten could never be asked about again."""
 
 
 class Turn:
@@ -88,9 +92,12 @@ class Turn:
         if order.ended:
             orders.pop(name, None)
             ended = {**ended, name: order}
-            if len(ended) > ENDED_MAX:
-                oldest = min(ended.values(), key=lambda one: (one.updated_us, one.client_order_id))
-                del ended[oldest.client_order_id]
+            surplus = len(ended) - (DISPUTED_MAX if account.condition.cases else ENDED_MAX)
+            if surplus > 0:
+                for old_one in nsmallest(
+                    surplus, ended.values(), key=lambda one: (one.updated_us, one.client_order_id)
+                ):
+                    del ended[old_one.client_order_id]
         else:
             orders[name] = order
             if name in ended:

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from schemas.control import Mode
 from schemas.execution import ExecutionReport, NotSent, NotSentReason
@@ -10,6 +11,7 @@ from schemas.order import ExecType, OrderEvent, OrderStatus, QueryOrder, Side
 from schemas.risk import Discrepancy, DiscrepancyResolved, RiskEvent
 from streams.accounts.orders.fold import SETTLE_US
 from streams.accounts.queries import STALE_US
+from streams.accounts.turn import ENDED_MAX, Turn
 from tests.builders import NOON, SECOND, mark, tick, wish
 from tests.streams.accounts.desk import Desk, answer, desk, filled, working
 
@@ -176,3 +178,26 @@ def test_a_disputed_order_is_asked_about_until_both_sides_agree() -> None:
     assert not it.of(Discrepancy)[-1].open
     it.tell(tick(NOON + 600 * SECOND))
     assert not it.now(QueryOrder)
+
+
+def test_an_answer_that_nobody_has_a_forgotten_order_says_nothing() -> None:
+    it = desk()
+    it.tell(wish())
+    stranger = absent(it, 1, LATE)
+    it.tell(replace(stranger, original_client_order_id="ql-forgotten"))
+    assert not it.of(Discrepancy)
+
+
+def test_ended_orders_are_remembered_for_as_long_as_something_is_disputed() -> None:
+    it = doubtful()
+    disputed = it.order.client_order_id
+    it.tell(absent(it, 1, LATE), absent(it, 2, LATE + 1))
+    it.tell(answer(it.order, ExecType.UNKNOWN, "again", order_status=OrderStatus.UNKNOWN, event_time_us=LATE + 2))
+    turn = Turn(it.account, it.shared, LATE + 3)
+    ended = it.account.ended[disputed]
+    for number in range(ENDED_MAX + 10):
+        turn.put_order(replace(ended, client_order_id=f"e{number}", updated_us=LATE + 10 + number))
+    assert disputed in turn.account.ended
+    turn.change(condition=replace(turn.account.condition, cases={}))
+    turn.put_order(replace(ended, client_order_id="last", updated_us=LATE + 10_000))
+    assert disputed not in turn.account.ended
