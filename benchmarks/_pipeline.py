@@ -16,6 +16,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, TextIO
 
+from confluent_kafka import TopicPartition as Place
 from msgspec.structs import replace
 
 from benchmarks._arena import ROOT, Contender, contender
@@ -126,21 +127,14 @@ def _bare_hop(bootstrap: str, source: str, target: str) -> None:
         places = {}
         for message in messages:
             producer.produce(target, codec.encode(codec.decode(message.value())), message.key())
-            places[message.partition()] = type_of_place(source, message.partition(), message.offset() + 1)
+            places[message.partition()] = Place(source, message.partition() or 0, (message.offset() or 0) + 1)
         producer.flush()
         producer.send_offsets_to_transaction(list(places.values()), consumer.consumer_group_metadata(), 10)
         producer.commit_transaction(10)
 
 
-def type_of_place(topic: str, partition: int | None, offset: int) -> Any:
-    """A place in a topic, as the client names it."""
-    from confluent_kafka import TopicPartition  # noqa: PLC0415 - one word
-
-    return TopicPartition(topic, partition or 0, offset)
-
-
 def _from_the_beginning(consumer: Any, places: Sequence[Any]) -> None:
-    consumer.incremental_assign([type_of_place(place.topic, place.partition, 0) for place in places])
+    consumer.incremental_assign([Place(place.topic, place.partition, 0) for place in places])
 
 
 def instrument(number: int) -> Instrument:
