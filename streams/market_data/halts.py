@@ -1,4 +1,4 @@
-"""Halts: what a venue says of trading in an instrument. A halt stands until the venue ends it, whatever else is said."""
+"""Halts: what a venue says of trading in an instrument. One stands until the venue ends it, whatever else is said."""
 
 import msgspec
 

@@ -8,7 +8,8 @@ import msgspec
 import pytest
 
 from connectors.feeds.errors import BadDataSet
-from connectors.feeds.tables import ColumnMapping, Problem, Shape, Stamp, columns_of, cut, read_table, without
+from connectors.feeds.problems import Problem
+from connectors.feeds.tables import ColumnMapping, Shape, Stamp, columns_of, cut, read_table, without
 from schemas.market import BarBatch, QuoteBatch, TradeBatch
 from schemas.scalars import DAY_US, SECOND_US, iso_of
 

@@ -504,7 +504,9 @@ def test_what_is_marked_at_midnight_counts_to_the_day_that_ends() -> None:
     begun = it.account.totals.day_equity
     assert begun is not None
     it.tell(tick(midnight), mark("49", at_us=midnight))
-    assert it.now(RiskSnapshot)[-1].day_pnl == it.account.totals.equity - begun != 0
+    equity = it.account.totals.equity
+    assert equity is not None
+    assert it.now(RiskSnapshot)[-1].day_pnl == equity - begun != 0
     it.tell(tick(midnight + 1))
     assert it.now(RiskSnapshot) == []
     it.tell(mark("48", at_us=midnight + SECOND))

@@ -2,9 +2,9 @@
 
 from schemas.market import Bar, Heartbeat, Mark, MarketCondition, MarketStatus
 from schemas.reference import TradingStatus
-from schemas.scalars import SECOND_US
+from schemas.scalars import DAY_US, SECOND_US
 from tests.builders import instrument
-from tests.streams.market_data.market import DAY_US, MONDAY_US, Exchange, bars, only
+from tests.streams.market_data.market import MONDAY_US, Exchange, bars, only
 
 
 def told(version: int, halted: bool, reason: str = "", days: int = 1) -> TradingStatus:
