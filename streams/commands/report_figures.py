@@ -27,6 +27,7 @@ from streams.commands.report_questions import (
     ORDERS,
     SCORES,
     SHORTFALLS,
+    SUGGESTIONS,
     TRADES,
     UNREFERENCED,
     UNVALUED,
@@ -199,6 +200,7 @@ class Figures:
     shortfalls: tuple[Shortfall, ...]
     attribution: tuple[tuple[str, str, Decimal | None], ...]
     risk: RiskShares | None
+    suggestions: tuple[tuple[str, str, str, str, str], ...]
     trades: tuple[Trade, ...]
     denials: tuple[Denial, ...]
     orders: Mapping[str, int]
@@ -245,6 +247,10 @@ class Figures:
             ],
             "added_to_volatility": None if self.risk is None else dict(self.risk.added),
             "volatility": None if self.risk is None else self.risk.volatility,
+            "suggestions": [
+                dict(zip(("day", "strategy", "change", "reason", "evidence"), one, strict=True))
+                for one in self.suggestions
+            ],
             "trades": [asdict(one) for one in self.trades],
             "unvalued": list(self.unvalued),
             "parameters": dict(self.parameters),
@@ -282,6 +288,7 @@ def figures_of(server: ClickHouse, account_id: str | None) -> Figures:
         shortfalls=tuple(Shortfall(*row) for row in asked.rows(SHORTFALLS)),
         attribution=tuple((row[0], row[1], row[2]) for row in asked.rows(ATTRIBUTION)),
         risk=_risk(asked, days),
+        suggestions=tuple((row[0], row[1], row[2], row[3], row[4]) for row in asked.rows(SUGGESTIONS)),
         trades=trades,
         denials=tuple(Denial(*row) for row in asked.rows(DENIALS)),
         orders=dict(asked.rows(ORDERS)),

@@ -137,7 +137,7 @@ def _who_earned(figures: Figures) -> Section:
         f"All amounts in {figures.currency}. Strategies and providers are measured by their own fills at average cost; "
         "the account nets them, so realised and unrealised differ between tables while P&L adds up."
     )
-    return Section("Who earned it", (remark,), (*tables, _divided(figures), _risk(figures)))
+    return Section("Who earned it", (remark,), (*tables, _divided(figures), _risk(figures), _suggested(figures)))
 
 
 def _divided(figures: Figures) -> Table:
@@ -173,6 +173,21 @@ def _risk(figures: Figures) -> Table:
         rows,
         "It is not known: a result is missing, or there are too few days.",
     )
+
+
+def _suggested(figures: Figures) -> Table:
+    columns = (
+        Column("Day"),
+        Column("Strategy"),
+        Column("Suggested"),
+        Column("Because"),
+        Column("Figures"),
+    )
+    rows = tuple(
+        (day, strategy, change.lower(), reason, signed(evidence))
+        for day, strategy, change, reason, evidence in figures.suggestions
+    )
+    return Table("Suggestions; the engine acts on none of them", columns, rows, "Results suggest no change.")
 
 
 NO_RISK = 1e-9

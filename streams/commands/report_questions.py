@@ -57,3 +57,8 @@ UNVALUED = """
 SELECT instrument_id FROM {db}.positions_now
 WHERE account_id = {account:String} AND quantity != 0 AND unrealised_pnl IS NULL ORDER BY instrument_id
 """
+SUGGESTIONS = """
+SELECT toString(toDate(time)), strategy_id, toString(change), reason,
+    arrayStringConcat(arrayMap((n, v) -> concat(n, ' ', toString(v)), names, values), ', ')
+FROM {db}.suggestions WHERE account_id = {account:String} ORDER BY time DESC, strategy_id, code LIMIT 50
+"""
