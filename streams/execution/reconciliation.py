@@ -127,14 +127,15 @@ class Books:
 
     def _sums(self, positions: list[HeldPosition], cash: list[HeldCash]) -> list[Record]:
         now_us = self._now_us()
-        asked: dict[str, Any] = {
-            "event_time_us": now_us,
-            "account_id": self.account_id,
-            "venue": self.venue,
-            "request_id": short_id("reconciliation", self.venue, self.account_id, str(now_us)),
-        }
-        held: list[Record] = [BrokerPositions(**asked, positions=positions, fills_cursor=self.cursor)]
-        return [*held, BrokerCash(**asked, cash=cash)] if cash else held
+        asked: dict[str, Any] = {"event_time_us": now_us, "account_id": self.account_id, "venue": self.venue}
+
+        def question(what: str) -> str:
+            return short_id(what, self.venue, self.account_id, str(now_us))
+
+        held: list[Record] = [
+            BrokerPositions(**asked, request_id=question("positions"), positions=positions, fills_cursor=self.cursor)
+        ]
+        return [*held, BrokerCash(**asked, request_id=question("cash"), cash=cash)] if cash else held
 
     async def _tell(self, records: list[Any]) -> None:
         """Write, and only then remember as told."""

@@ -84,6 +84,8 @@ def test_fills_are_told_before_the_positions_that_hold_them_and_the_cursor_trave
     assert books.reconciled.is_set()
     assert [type(one) for one in written] == [ExecutionReport, ExecutionReport, BrokerPositions, BrokerCash]
     assert written[2].fills_cursor == "2"
+    # The accounts room folds a request once: two with one id would be one.
+    assert written[2].request_id != written[3].request_id
 
 
 def test_reading_fills_goes_on_at_the_cursor() -> None:
