@@ -10,7 +10,7 @@ from tests.faults.sitting import MEMBERSHIPS, sit
 pytestmark = [pytest.mark.servers, pytest.mark.slow, pytest.mark.faults]
 
 SEED = int(os.environ.get("QL_FAULTS_SEED", "1"))
-FAULTS = 8
+FAULTS = 5
 
 
 def test_a_sitting_of_faults_drawn_by_a_seed_loses_doubles_and_changes_nothing(tmp_path: Path) -> None:
