@@ -24,6 +24,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 
+from stamina.instrumentation import set_on_retry_hooks
+
 from connectors.embedded.kafka import KafkaServer
 from connectors.errors import Unavailable
 from connectors.kafka.provision import Provisioner, desired
@@ -206,6 +208,7 @@ async def retries_s() -> list[float]:
         def still_owner(self) -> bool:
             return True
 
+    set_on_retry_hooks([])
     policy = Policy(breaker_failures=100)
     execution = Execution({VENUE: Down()}, Mode.PAPER, policy=policy)
     execution.on_tick(ClockTick(event_time_us=time.time_ns() // 1000 + 60_000_000, clock_id="bench"))
