@@ -104,7 +104,9 @@ class ClickHouse:
                 )
             return act(self._client)
         except exceptions.OperationalError as error:
-            raise Unavailable(f"ClickHouse at {self.url} did not answer: {reason_of(error)}; it is tried again") from error
+            raise Unavailable(
+                f"ClickHouse at {self.url} did not answer: {reason_of(error)}; it is tried again"
+            ) from error
         except exceptions.DatabaseError as error:
             found = _CODE.search(str(error))
             code = int(found.group(1)) if found else 0

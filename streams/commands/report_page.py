@@ -148,7 +148,7 @@ def _divided(figures: Figures) -> Table:
     rows = tuple(
         (f"{dimension.lower()}: {words.get(member, member)}", pnl)
         for dimension, member, pnl in figures.attribution
-        if dimension in ("SECTOR", "SIDE", "COST")
+        if dimension in ("SECTOR", "SIDE", "COST") and pnl
     )
     columns = (Column("Of the account's P&L"), Column("P&L after fees", Unit.MONEY))
     return Table("By sector, side and cost; each adds up to the account's P&L", columns, rows, "Nothing was earned.")

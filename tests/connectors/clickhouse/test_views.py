@@ -5,6 +5,7 @@ import re
 import uuid
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from datetime import UTC
 from decimal import Decimal
 from typing import Any
 
@@ -232,7 +233,7 @@ def test_a_trade_knows_its_worst_and_best_on_the_way_and_why_it_began_and_ended(
     reasons = {intent.intent_id: intent.reason for intent in replayed.records[TradeIntent]}
     why = {event.client_order_id: reasons.get(event.intent_id, "") for event in replayed.records[OrderEvent]}
     for row in replayed.ask("SELECT * FROM trades"):
-        entry, exit_ = micros_of(row["entry_time"]), micros_of(row["exit_time"])
+        entry, exit_ = (micros_of(row[name].replace(tzinfo=UTC)) for name in ("entry_time", "exit_time"))
         fills = [
             fill
             for fill in replayed.records[Fill]
