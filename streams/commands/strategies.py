@@ -12,6 +12,7 @@ from streams.commands.connections import (
     checked,
     connect,
     now_of,
+    records_of,
     request_of,
 )
 from streams.commands.groups import group
@@ -277,7 +278,8 @@ def _ask(
             next_step="see `--strategy` of `quantumleap run`; or name a paper environment in QL_ENVIRONMENT",
             code=Exit.CONFIG,
         )
-    unsaid = {"strategy_name": "", "instrument_id": "", "account_id": ""}
+    # Named, so that the instrument answers at once and not with its next record.
+    unsaid = {"strategy_name": "", "instrument_id": _instrument_of(found, fields["strategy_id"]), "account_id": ""}
     control = checked(
         StrategyControl,
         {
@@ -302,6 +304,15 @@ def _ask(
         source.close()
         reader.close()
     _tell(control, answer, wait_s, as_json)
+
+
+def _instrument_of(found: Any, strategy_id: str) -> str:
+    """Where the instance was last said to be; empty where nobody has told of it yet."""
+    from schemas.strategy import StrategyEvent  # noqa: PLC0415 - help must be quick
+    from schemas.topics import STRATEGIES_EVENTS  # noqa: PLC0415
+
+    events = [one for one in records_of(found, STRATEGIES_EVENTS) if isinstance(one, StrategyEvent)]
+    return next((one.instrument_id for one in reversed(events) if one.strategy_id == strategy_id), "")
 
 
 def _answer(reader: Any, control: "StrategyControl", wait_s: float) -> "StrategyEvent | None":
