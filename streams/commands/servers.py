@@ -3,6 +3,8 @@
 import shutil
 import sys
 import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -48,29 +50,47 @@ def up(folder: Folder = None, as_json: AsJson = False) -> None:
 
 
 def start_all(settings: "Settings") -> Addresses:
-    """Start or find the servers that no address was given for; each is told as ready only once it answers."""
+    """Start or find, at once, the servers that no address was given for; each is told as ready only once it answers."""
     from connectors.embedded.clickhouse import ClickHouseServer  # noqa: PLC0415 - not installed everywhere
     from connectors.embedded.kafka import KafkaServer  # noqa: PLC0415
     from connectors.embedded.registry import RegistryServer  # noqa: PLC0415
     from streams.commands.topic_tools import kafka_address  # noqa: PLC0415
 
-    bootstrap = kafka_address(settings) if settings.bootstrap_servers else ""
-    registry, clickhouse = settings.registry_url, settings.clickhouse_url
-    if not bootstrap:
-        begun = time.monotonic()
-        bootstrap = KafkaServer.start(
-            settings.folder / "kafka", port=settings.kafka_port, kafka_dir=settings.kafka_dir, say=say
+    folder = settings.folder
+
+    def kafka() -> str:
+        return KafkaServer.start(
+            folder / "kafka", port=settings.kafka_port, kafka_dir=settings.kafka_dir, say=say
         ).bootstrap_servers
-        step("kafka", f"Apache Kafka answers at {bootstrap}", begun)
-    if not registry:
-        begun = time.monotonic()
-        registry = RegistryServer.start(settings.folder / "registry", port=settings.registry_port, say=say).url
-        step("registry", f"schema registry answers at {registry}", begun)
-    if not clickhouse:
-        begun = time.monotonic()
-        clickhouse = ClickHouseServer.start(settings.folder / "clickhouse", port=settings.clickhouse_port, say=say).url
-        step("clickhouse", f"ClickHouse answers at {clickhouse}", begun)
-    return Addresses(bootstrap, registry, clickhouse)
+
+    def registry() -> str:
+        return RegistryServer.start(folder / "registry", port=settings.registry_port, say=say).url
+
+    def clickhouse() -> str:
+        return ClickHouseServer.start(folder / "clickhouse", port=settings.clickhouse_port, say=say).url
+
+    given = kafka_address(settings) if settings.bootstrap_servers else ""
+    with ThreadPoolExecutor(3) as at_once:
+        addresses = [
+            at_once.submit(_answering, name, what, address, start)
+            for name, what, address, start in (
+                ("kafka", "Apache Kafka", given, kafka),
+                ("registry", "schema registry", settings.registry_url, registry),
+                ("clickhouse", "ClickHouse", settings.clickhouse_url, clickhouse),
+            )
+        ]
+    # Each has ended, well or not: of several failures the first is told, and what runs stays as `down` finds it.
+    return Addresses(*(address.result() for address in addresses))
+
+
+def _answering(name: str, what: str, address: str, start: Callable[[], str]) -> str:
+    """The given address, or that of a server started now, told once it answers."""
+    if address:
+        return address
+    begun = time.monotonic()
+    address = start()
+    step(name, f"{what} answers at {address}", begun)
+    return address
 
 
 def step(name: str, text: str, begun: float) -> None:
