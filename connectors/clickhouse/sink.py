@@ -30,6 +30,8 @@ READ_BACK_S = 30.0
 """How long an unfinished chunk may take to be read again before it is tried anew."""
 STEP_S = 0.05
 """How long the sink looks away from Kafka at most."""
+SAY_S = 5.0
+"""How long partitions are held back for ClickHouse to take the bounds of the chunk on its way."""
 
 
 class TopicRecreated(RuntimeError):
@@ -240,8 +242,10 @@ class Sink:
         consumer.assign([])
 
     def _revoked(self, consumer: Any, partitions: list[TopicPartition]) -> None:
-        """What was taken and not written is for the next owner."""
+        """What was taken and not written is for the next owner, who must find the bounds of what is being written."""
         self._let_go()
+        if self._flight is not None and not self._flight.said.wait(SAY_S):
+            _log.warning("partitions were given away before ClickHouse had the bounds of their chunk")
         consumer.unassign()
 
     def _let_go(self) -> None:

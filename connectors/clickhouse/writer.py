@@ -71,11 +71,16 @@ def oldest(records: Records) -> dict[str, int]:
 
 @dataclass(frozen=True, slots=True)
 class Flight:
-    """A chunk on its way. `abandon` lets it give up at its next failure; `oldest_ms` is by topic."""
+    """A chunk on its way. `abandon` lets it give up before its bounds are said, or at its next failure.
+
+    said: set once ClickHouse has its bounds, or never will
+    oldest_ms: by topic
+    """
 
     ranges: Mapping[Place, Range]
     done: Future[None]
     abandon: threading.Event
+    said: threading.Event
     oldest_ms: Mapping[str, int]
 
 
@@ -104,22 +109,29 @@ class Writer:
     def start(self, records: Records) -> Flight:
         """Begin a chunk of these records: bounds, rows, positions, done."""
         ranges = {at: Range(taken[0].offset, taken[-1].offset) for at, taken in records.items()}
-        abandon = threading.Event()
+        abandon, said = threading.Event(), threading.Event()
 
         def work() -> None:
-            self._fill(self._until_done(lambda: self._ledger.begun(ranges), abandon), records, abandon)
+            try:
+                if abandon.is_set():
+                    raise Abandoned
+                bounds = self._until_done(lambda: self._ledger.begun(ranges), abandon)
+            finally:
+                said.set()
+            self._fill(bounds, records, abandon)
 
-        return Flight(ranges, self._thread.submit(work), abandon, oldest(records))
+        return Flight(ranges, self._thread.submit(work), abandon, said, oldest(records))
 
     def resume(self, bounds: Bounds, records: Records) -> Flight:
         """Write a chunk whose bounds somebody has said already."""
-        abandon = threading.Event()
+        abandon, said = threading.Event(), threading.Event()
+        said.set()
 
         def work() -> None:
             self._fill(bounds, records, abandon)
             self._progress.recovered += 1
 
-        return Flight(bounds.ranges, self._thread.submit(work), abandon, oldest(records))
+        return Flight(bounds.ranges, self._thread.submit(work), abandon, said, oldest(records))
 
     def ask(self, question: Callable[[], _Answer]) -> Future[_Answer]:
         """Ask ClickHouse something between two chunks, until it answers."""

@@ -88,7 +88,7 @@ class Log:
         assert self._producer.flush(30) == 0
 
     def sink(self, server: ClickHouse, **more: Any) -> Sink:
-        own = ClickHouse(server.url, server.database)
+        own = type(server)(server.url, server.database)
         options: dict[str, Any] = {"topics": TOPICS, "policy": SMALL, "member": "s0", "session_ms": 6_000, **more}
         return Sink(self.bootstrap_servers, self.environment, own, schema_text, **options)
 

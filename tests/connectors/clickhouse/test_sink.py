@@ -6,14 +6,16 @@ Rows are counted as they lie, without FINAL, unless a test says otherwise: nothi
 import random
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from connectors.clickhouse.client import ClickHouse
 from connectors.clickhouse.migrate import migrate
 from connectors.clickhouse.sink import TopicRecreated
+from connectors.clickhouse.tables import CHUNKS
 from connectors.embedded.clickhouse import ClickHouseServer
 from connectors.embedded.kafka import KafkaServer
 from schemas.topics import ACCOUNTS_EVENTS, FILLS, PNL
@@ -120,10 +122,36 @@ def test_two_sinks_share_the_work_and_one_takes_it_over_when_the_other_goes(log:
             wait_until(lambda: first.partitions == second.partitions == 3, "both have partitions")
             log.fills(range(300, 600))
             wait_until(lambda: counts(database)[1] == 600, "both together have written all")
-            assert second.progress.records
+            wait_until(lambda: second.progress.records > 0, "the second one has finished a chunk")
         log.fills(range(600, 700))
         wait_until(lambda: counts(database)[1] == 700, "the one that stayed has written the rest")
     assert counts(database) == (700, 700)
+
+
+@pytest.mark.slow
+def test_partitions_go_to_the_next_sink_only_when_the_bounds_of_what_is_being_written_are_known(
+    log: Log, database: ClickHouse
+) -> None:
+    held: list[str] = []
+
+    class SlowToHear(ClickHouse):
+        """One that hears of its first chunk when the partitions are being taken away, and a little later."""
+
+        def command(self, sql: str, parameters: Mapping[str, Any] | None = None) -> Any:
+            if not held and f"INSERT INTO `{self.database}`.`{CHUNKS}`" in sql:
+                held.append(sql)
+                wait_until(lambda: first.partitions == 0, "the partitions are being taken away")
+                time.sleep(1)
+            return super().command(sql, parameters)
+
+    log.fills(range(300))
+    first = log.sink(SlowToHear(database.url, database.database), member="a")
+    second = log.sink(database, member="b")
+    with running(first):
+        wait_until(lambda: bool(held), "a chunk is on its way")
+        with running(second):
+            wait_until(lambda: first.caught_up and second.caught_up, "all is written")
+    assert counts(database) == (300, 300)
 
 
 @pytest.mark.faults
