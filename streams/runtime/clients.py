@@ -3,9 +3,10 @@
 room_consumer      reads an inbox in a consumer group; its thread hands batches to the room, or to the effect
 room_producer      writes states, outputs and source offsets of a batch in one transaction
 plain_producer     writes for sources and effects: idempotent, acks=all
+asker              asks what a group has committed, and does not join it
 reader             reads committed records without a group
 recovery_reader    reads changelogs, for all rooms of a process
-administrator      asks for offsets and groups, makes topics
+administrator      asks where partitions end and who is in a group, makes topics
 """
 
 from collections.abc import Callable, Mapping
@@ -110,6 +111,15 @@ def nudger(cluster: Cluster, group: str) -> Consumer:
     return Consumer({**cluster.settings(), **_membership(cluster, group, None), "auto.offset.reset": "latest"})
 
 
+def asker(cluster: Cluster, group: str) -> Consumer:
+    """Tells what a group has committed, once no open transaction may change it; it does not join.
+
+    Not the administrator: one that knew the group's coordinator before its brokers were away waits for that for ever,
+    or ends the process (librdkafka 2.16, issues 5511 and 4605). A consumer looks for its coordinator again.
+    """
+    return Consumer({**cluster.settings(), **_groupless(), "group.id": group, "isolation.level": "read_committed"})
+
+
 def room_producer(cluster: Cluster, transactional_id: str, on_error: ErrorCallback) -> Producer:
     """A transactional writer. Its id is a stable slot name: the next start of the slot ends what it left open."""
     settings: Settings = {
@@ -174,7 +184,7 @@ def recovery_reader(cluster: Cluster) -> Consumer:
 
 
 def administrator(cluster: Cluster) -> AdminClient:
-    """Makes topics, tells offsets and groups."""
+    """Makes topics, tells where partitions end and who is in a group; for short use (see `asker`)."""
     return AdminClient(cluster.settings())
 
 

@@ -1,21 +1,26 @@
 """Offsets: where partitions begin and end and what groups have committed. Asked until Kafka answers.
 
 A leader that has just moved, an undecided transaction and a broker that is away only take time. Where a topic does not
-exist, asking on is of no use.
+exist, asking on is of no use. An administrator that has outlived its brokers can hold on to a leader's epoch that is no
+more, and is refused from then on: it is replaced. What a group has committed is asked by a consumer of its own.
 """
 
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeVar
 
-from confluent_kafka import ConsumerGroupTopicPartitions, IsolationLevel, KafkaError, KafkaException
+from confluent_kafka import IsolationLevel, KafkaError, KafkaException
 from confluent_kafka import TopicPartition as Place
 
-from streams.runtime.clients import EARLIEST, LATEST, Cluster, administrator
+from streams.runtime.clients import EARLIEST, LATEST, Cluster, administrator, asker
 
 CALL_S = 5.0
 ANSWER_S = 2 * CALL_S
 ASK_AGAIN_S = 0.05
+RENEW_S = 4.0
+"""After so long without an answer another administrator is asked."""
+OUTDATED = (KafkaError.FENCED_LEADER_EPOCH, KafkaError.UNKNOWN_LEADER_EPOCH)
+"""What brokers say to an administrator whose own notes of them are old. It does not renew them of itself."""
 
 _Answer = TypeVar("_Answer")
 
@@ -36,24 +41,28 @@ class Committed(NamedTuple):
 
 
 class Offsets:
-    """Asks through one administrator.
+    """Asks until there is an answer.
 
     give_up_s: how long Kafka may be away; then its own error is raised.
     waiting: called after each answer that was none.
     """
 
     def __init__(self, cluster: Cluster, give_up_s: float = 30.0, waiting: Callable[[], None] = lambda: None):
+        self._cluster = cluster
         self._admin = administrator(cluster)
         self._give_up_s = give_up_s
         self._waiting = waiting
 
     def committed(self, group: str, topic: str, partitions: Sequence[int]) -> dict[int, Committed]:
         """What the group has committed, once no open transaction may change it any more. Raises TopicGone."""
-        request = [ConsumerGroupTopicPartitions(group, [Place(topic, partition) for partition in partitions])]
+        wanted = [Place(topic, partition) for partition in partitions]
 
         def ask() -> dict[int, Committed]:
-            answer = self._admin.list_consumer_group_offsets(request, require_stable=True, request_timeout=CALL_S)
-            places: list[Place] = answer[group].result(ANSWER_S).topic_partitions
+            consumer = asker(self._cluster, group)
+            try:
+                places = consumer.committed(wanted, CALL_S)
+            finally:
+                consumer.close()
             for place in places:
                 if place.error is not None:
                     raise KafkaException(place.error)
@@ -89,7 +98,8 @@ class Offsets:
         return self._insist(ask)
 
     def _insist(self, ask: Callable[[], _Answer]) -> _Answer:
-        give_up = time.monotonic() + self._give_up_s
+        began = time.monotonic()
+        give_up, renew = began + self._give_up_s, began + RENEW_S
         while True:
             try:
                 return ask()
@@ -97,7 +107,10 @@ class Offsets:
                 code = error.args[0].code() if isinstance(error, KafkaException) else None
                 if code == KafkaError.UNKNOWN_TOPIC_OR_PART:
                     raise TopicGone(f"a topic that is needed does not exist: {error.args[0].str()}") from error
-                if time.monotonic() > give_up:
+                now = time.monotonic()
+                if now > give_up:
                     raise
+                if now > renew or code in OUTDATED:
+                    self._admin, renew = administrator(self._cluster), now + RENEW_S
                 self._waiting()
                 time.sleep(ASK_AGAIN_S)

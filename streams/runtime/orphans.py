@@ -53,6 +53,10 @@ class Orphans:
         """Look after this group too."""
         self._shares.append(Share(group, topic, partitions, instance))
 
+    def forget(self) -> None:
+        """Ask by another administrator next time: one that has met errors may remember a coordinator that is gone."""
+        self._admin = None
+
     def look(self) -> None:
         """Make groups share again that have left partitions to nobody for too long. Raises KafkaException."""
         now = time.monotonic()

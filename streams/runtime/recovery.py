@@ -27,8 +27,9 @@ from streams.runtime.room import Room
 from streams.runtime.tables import Birth, Recovered, Table, UnreadableState
 
 READ_AT_ONCE = 5_000
-GIVE_UP_S = 120.0
-"""Kafka may be away for so long while a partition is being recovered; then the process ends itself."""
+GIVE_UP_S = 45.0
+"""Kafka may be away for so long while a partition is being recovered; then the process ends itself, and is started
+again until Kafka answers."""
 
 
 class CannotRecover(RuntimeError):

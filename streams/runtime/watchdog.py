@@ -100,6 +100,7 @@ class Watchdog:
                 self._look()
             except (KafkaException, TimeoutError) as error:
                 # Kafka does not answer: that is not our standstill.
+                self.orphans.forget()
                 if isinstance(error, KafkaException) and error.args[0].fatal():
                     fail_stop("the watchdog's client failed for good", error)
 
@@ -125,6 +126,7 @@ class Watchdog:
         errors = sum(watched.carrier.counts.client_errors for watched, _ in self._watched)
         if errors != self._client_errors:
             self._client_errors, self._calm_since = errors, now
+            self.orphans.forget()
         return now - self._calm_since > CALM_S
 
     def _end_fold(self, watched: Watched, door: Door | None, seconds: float) -> None:

@@ -26,7 +26,8 @@ def main() -> int:
         told = sit(folder, asked.seed, asked.faults, asked.brokers, say=lambda line: print(line, flush=True))
     for kind, count in sorted(told.faults.items()):
         print(f"  {count:4} {kind}")
-    print(f"  {told.ended_themselves:4} workers ended themselves in doubt and were started again")
+    for code, count in sorted(told.ended_themselves.items()):
+        print(f"  {count:4} workers ended by themselves with {code} and were started again")
     print(
         f"seed {told.seed}, {asked.brokers} broker(s), commit {commit()}: {told.count} faults, "
         f"{told.chapters} chapters, {told.payments} payments, {time.monotonic() - began:.0f} s; "

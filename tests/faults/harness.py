@@ -39,8 +39,8 @@ from tests.paths import ROOT
 from tests.streams.runtime.sums import SUMS_INBOX, SUMS_MAP, Payment, Summed, SumsRoom, sums_codec
 
 FLOW_S = 90.0
-ENDS_ITSELF = (IN_DOUBT, AWAY, -signal.SIGABRT)
-"""How a worker may end by itself, to be started again: by fail-stop, or by an assertion of librdkafka's own."""
+ENDS_ITSELF = (IN_DOUBT, AWAY, -signal.SIGABRT, -signal.SIGSEGV)
+"""How a worker may end by itself, to be started again: by fail-stop, or by librdkafka's own assertions and crashes."""
 
 
 @dataclass

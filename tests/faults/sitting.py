@@ -217,12 +217,13 @@ def _waited_for(chapter: Chapter, slot: str) -> bool:
 class Told:
     """What a sitting came to.
 
+    ended_themselves: workers that ended by themselves and were started again, by their exit code.
     wrong: what the topics say against us, by chapter; empty where all is right.
     """
 
     seed: int
     faults: Counter[str] = field(default_factory=Counter)
-    ended_themselves: int = 0
+    ended_themselves: Counter[int] = field(default_factory=Counter)
     payments: int = 0
     chapters: int = 0
     wrong: list[str] = field(default_factory=list)
@@ -292,7 +293,7 @@ def _tell(
     if not verdict.ok:
         told.wrong += [f"chapter {told.chapters} ({membership.name}): {line}" for line in verdict.lines()]
     told.faults += chapter.counts
-    told.ended_themselves += len(harness.ended)
+    told.ended_themselves.update(code for _, code in harness.ended)
     told.payments += harness.payer.sent
     say(
         f"chapter {told.chapters}, {membership.name}: {chapter.counts.total()} faults in "
