@@ -75,6 +75,7 @@ class Condition(Part, frozen=True):
     unreadable_seen: where unreadable records lay, newest last
     positions_agreed_us, cash_agreed_us: when the broker last agreed in all
     acted: newest version of each switch that was carried out
+    drift: cash taken over from the broker by `cash_drift_max` on `drift_day` (since 1970), in the base currency
     """
 
     own: dict[str, TradingState] = field(default_factory=dict)
@@ -85,6 +86,8 @@ class Condition(Part, frozen=True):
     positions_agreed_us: int = 0
     cash_agreed_us: int = 0
     acted: dict[str, int] = field(default_factory=dict)
+    drift: Decimal = ZERO
+    drift_day: int = 0
 
 
 class Totals(Part, frozen=True):

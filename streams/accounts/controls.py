@@ -10,13 +10,14 @@ from schemas.execution import BrokerCash, BrokerPositions
 from schemas.order import OrderStatus
 from schemas.record import Record
 from schemas.risk import DiscrepancyKind, DiscrepancyResolved, LimitChange, RiskEventKind
-from schemas.scalars import rounded
+from schemas.scalars import DAY_US, rounded
 from streams.accounts.account import Profile, day_of
 from streams.accounts.discrepancies import case_id, close_case, disputed, open_case
 from streams.accounts.emergency import cancel_all, close_positions
 from streams.accounts.orders.fold import fold_not_sent
 from streams.accounts.positions.contract import ZERO
 from streams.accounts.positions.ledger import Net
+from streams.accounts.risk.bounds import Bounds
 from streams.accounts.risk.limits import applied, objection
 from streams.accounts.risk.states import state_of
 from streams.accounts.snapshot import say_snapshot
@@ -208,19 +209,32 @@ def reconcile_positions(turn: Turn, held: BrokerPositions) -> None:
 
 
 def reconcile_cash(turn: Turn, held: BrokerCash) -> None:
-    """Compare all cash with the broker's. A difference below a hundredth of a unit is rounding."""
+    """Compare all cash with the broker's. A difference below a hundredth of a unit is rounding.
+
+    What brokers charge and credit without a fill (fees of a month, interest) is taken over as far as `cash_drift_max`
+    allows it in a day of UTC, and is told as a discrepancy all the same; beyond it a person decides.
+    """
     if _seen(turn, held.request_id):
         return
     theirs = {one.currency: one.amount for one in held.cash}
     ours = turn.account.totals.cash
     agreed = True
+    drifted = False
     for currency in sorted({*theirs, *ours}):
         mine, their = ours.get(currency, ZERO), theirs.get(currency, ZERO)
         if abs(mine - their) < CASH_TOLERANCE:
             close_case(turn, case_id(turn, DiscrepancyKind.CASH, currency), "rule", "both sides agree")
             continue
-        agreed = False
         open_case(turn, DiscrepancyKind.CASH, currency, ours=f"{mine:f}", theirs=f"{their:f}", currency=currency)
+        if _may_drift(turn, currency, their - mine):
+            turn.move_cash(currency, their - mine)
+            close_case(turn, case_id(turn, DiscrepancyKind.CASH, currency), "rule", "taken over within cash_drift_max")
+            drifted = True
+        else:
+            agreed = False
+    if drifted:
+        turn.measure()
+        say_snapshot(turn)
     if agreed:
         turn.change(condition=replace(turn.account.condition, cash_agreed_us=turn.now_us))
         _reconciled(turn)
@@ -228,6 +242,20 @@ def reconcile_cash(turn: Turn, held: BrokerCash) -> None:
 
 CASH_TOLERANCE = Decimal("0.01")
 """Brokers round cash to cents."""
+
+
+def _may_drift(turn: Turn, currency: str, difference: Decimal) -> bool:
+    """Whether the account lets this much be taken over today; if so, it is counted."""
+    most = Bounds(turn.account.profile.limits).value("cash_drift_max")
+    rate = conversion(turn.shared, currency, turn.base)
+    if most is None or rate is None or not difference.is_finite():
+        return False
+    condition, today = turn.account.condition, turn.now_us // DAY_US
+    drift = abs(difference * rate) + (condition.drift if condition.drift_day == today else ZERO)
+    if drift > most:
+        return False
+    turn.change(condition=replace(condition, drift=rounded(drift), drift_day=today))
+    return True
 
 
 def _reconciled(turn: Turn) -> None:

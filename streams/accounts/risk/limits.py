@@ -73,6 +73,7 @@ SPECS: tuple[Spec, ...] = (
     Spec("clock_silence_max", Unit.SECONDS, "time since the newest tick of the clock", (A,), highest=D(2_592_000)),
     Spec("send_within", Unit.SECONDS, "time in which an approved order must leave", (A,), lowest=D(1), highest=D(3600)),
     Spec("session_wait_max", Unit.SECONDS, "how long before the next session an order may be sent", (A, I), highest=D(1_209_600)),
+    Spec("cash_drift_max", Unit.MONEY, "fees, interest and other cash without a fill taken over from the broker in a day", (A,)),
     Spec("value_at_risk_max", Unit.FRACTION, "one day, 99 %, normal, of equity", (A,), highest=D(1)),
     Spec("historical_value_at_risk_max", Unit.FRACTION, "one day, 99 %, of the last 250 days, of equity", (A,), highest=D(1)),
     Spec("expected_shortfall_max", Unit.FRACTION, "mean loss beyond the historical 97.5 %, of equity", (A,), highest=D(1)),

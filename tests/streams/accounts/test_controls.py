@@ -339,6 +339,32 @@ def test_a_person_may_keep_our_side() -> None:
     assert it.account.condition.cases == {}
 
 
+def test_fees_that_the_broker_charged_are_taken_over_and_told_as_far_as_the_account_allows_in_a_day() -> None:
+    it = desk(cash=1000)
+    it.tell(change(Limit(name="cash_drift_max", value=D(5))))
+    it.tell(cash(("USD", 998)))
+    told = it.now(Discrepancy)
+    assert [(D(one.ours), D(one.theirs)) for one in told] == [(D(1000), D(998))] * 2
+    assert [(one.open, one.author) for one in told] == [(True, ""), (False, "rule")]
+    assert it.account.totals.cash["USD"] == 998
+    assert it.now(RiskSnapshot)[-1].equity == 998
+    it.tell(cash(("USD", D("1001.01")), request_id="c2"))
+    assert [one.open for one in it.now(Discrepancy)] == [True], "two and three and a cent are more than five"
+    assert it.account.totals.cash["USD"] == 998
+    it.tell(tick(NOON + DAY))
+    it.tell(cash(("USD", D("1001.01")), request_id="c3"))
+    assert [(one.open, one.author) for one in it.now(Discrepancy)] == [(False, "rule")]
+    assert (it.account.totals.cash["USD"], it.account.condition.cases) == (D("1001.01"), {})
+
+
+def test_cash_that_cannot_be_converted_or_that_no_limit_allows_is_left_to_a_person() -> None:
+    it = desk(cash=1000)
+    it.tell(cash(("USD", 999)))
+    it.tell(change(Limit(name="cash_drift_max", value=D(5))))
+    it.tell(cash(("USD", 1000), ("XAU", 1), request_id="c2"))
+    assert [case.currency for case in it.account.condition.cases.values()] == ["XAU"]
+
+
 def test_cents_of_rounding_are_no_discrepancy() -> None:
     it = desk(cash=1000)
     it.tell(cash(("USD", "1000.009")))
