@@ -40,8 +40,15 @@ def clock_samples(clock: "Clock") -> Iterator[Sample]:
 
 
 def relay_samples(relay: "MarksRelay") -> Iterator[Sample]:
-    """What the relay read."""
+    """What the relay read, and how far it is in each partition."""
     yield Sample(metrics.RECORDS_READ, "relay", (relay.topic, "Mark"), relay.marks)
+    now_s = time.time()
+    for partition, relayed, records, oldest_ms in relay.waiting():
+        where = ("relay", relay.full_topic, str(partition))
+        age_s = 0.0 if oldest_ms is None else max(0.0, now_s - oldest_ms / 1000)
+        yield Sample(metrics.LAG_RECORDS, "relay", where, records)
+        yield Sample(metrics.LAG_SECONDS, "relay", where, age_s)
+        yield Sample(metrics.APPLIED_OFFSET, "relay", where, relayed)
 
 
 def watch_sink(sink: "Sink", server: "ClickHouse", exporter: Exporter) -> None:

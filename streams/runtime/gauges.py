@@ -46,8 +46,7 @@ def of_room(room: "KafkaRoom", *, wall_time: bool) -> Iterator[Sample]:
     tables = [owned.table for owned in dict(room.carrier.owned).values() if owned.table is not None]
     yield Sample(metrics.STATE_BYTES, name, (name,), sum(table.bytes for table in tables))
     if wall_time and tables and ClockTick in room.room.reads.records:
-        since_s = room.metrics.tick_us / 1e6 or room.metrics.began_s
-        yield Sample(metrics.CLOCK_TICK_AGE_SECONDS, name, (), max(0.0, now_s - since_s))
+        yield Sample(metrics.CLOCK_TICK_AGE_SECONDS, name, (), room.metrics.tick_age_s(now_s))
     for table in tables:
         states, shared = table.durable()
         for state in states:

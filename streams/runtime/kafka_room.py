@@ -179,7 +179,8 @@ class KafkaRoom(Service):
         )
 
     def _recovered(self, ready: Ready) -> None:
-        self.metrics.recovered(ready.seconds)
+        owned = dict(self.carrier.owned).values()
+        self.metrics.recovered(ready.seconds, first=all(one.table is None for one in owned))
         self.gate.folded(ready.partition, ready.start)
         self.carrier.ready(ready)
 

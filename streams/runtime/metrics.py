@@ -106,7 +106,7 @@ class RoomMetrics:
     fold_s, commit_s: seconds spent
     counted: what was counted of records that are durable
     tick_us: newest clock tick folded; 0 before the first
-    began_s: when counting began, wall clock
+    began_s: since when ticks are awaited, wall clock: the start, or when partitions came to a room that had none
     """
 
     exporter: Exporter
@@ -150,9 +150,15 @@ class RoomMetrics:
         size.observe(records)
         hop.observe(since_s(oldest_ms))
 
-    def recovered(self, seconds: float) -> None:
-        """The state of a partition has been read."""
+    def recovered(self, seconds: float, *, first: bool = False) -> None:
+        """The state of a partition has been read; it is the `first` of those that are ours now."""
+        if first:
+            self.began_s = time.time()
         self.exporter.of(metrics.RECOVERY_SECONDS, self.room, room=self.room).observe(seconds)
+
+    def tick_age_s(self, now_s: float) -> float:
+        """Age of the newest tick; where none has come since ticks are awaited, how long that is."""
+        return max(0.0, now_s - max(self.tick_us / 1e6, self.began_s))
 
     def count(self, work: "PartitionWork") -> None:
         """One partition's part of a batch is durable."""

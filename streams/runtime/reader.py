@@ -91,6 +91,7 @@ class Reader:
         self._consumer.assign([Place(self.topic, partition, offset) for partition, offset in starts.items()])
         self._partitions = len(starts)
         self._ended: set[int] = set()
+        self._closed = False
         self._thread: ThreadPoolExecutor | None = None
 
     @property
@@ -102,6 +103,20 @@ class Reader:
     def lag(self) -> int:
         """What writers of this process are known to have written and `done` has not been told; 0 means nothing."""
         return self._progress.lag(self.topic, self.name) if self._progress is not None else 0
+
+    def left(self, places: Mapping[int, int]) -> dict[int, int]:
+        """How many offsets each partition holds from these places on, as far as the client has heard; any thread asks.
+
+        Marks of transactions have offsets too; a partition that was read to its end has none left from there on.
+        """
+        if self._closed:
+            return {}
+        found = {}
+        for partition, place in places.items():
+            answer = self._consumer.get_watermark_offsets(Place(self.topic, partition), cached=True)
+            end = place if answer is None or partition in self._ended else answer[1]
+            found[partition] = max(0, end - place)
+        return found
 
     def poll(self, timeout_s: float = 0.05, most: int = AT_ONCE) -> list[Received]:
         """Records that are there, at least one if any comes within the time."""
@@ -148,6 +163,7 @@ class Reader:
         """Leave the topic."""
         if self._thread is not None:
             self._thread.shutdown()
+        self._closed = True
         self._consumer.close()
 
     def _received(self, message: Any) -> Received:

@@ -7,6 +7,7 @@ is committed after what it read is durable: a relay that dies relays some marks 
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
 
 from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException
 from confluent_kafka import TopicPartition as Place
@@ -70,6 +71,20 @@ def batches(marks: Iterable[Mark]) -> Iterator[MarkBatch]:
         yield batch
 
 
+class Waiting(NamedTuple):
+    """What of one partition of marks is not relayed yet.
+
+    relayed: offset of the last mark that is; -1 before the first
+    records: how many wait
+    oldest_ms: when the oldest of those in hand came to the log, wall clock; None where none is in hand
+    """
+
+    partition: int
+    relayed: int
+    records: int
+    oldest_ms: int | None
+
+
 class MarksRelay:
     """Relays marks until it is asked to stop; begins at its last committed place, or at the oldest mark kept.
 
@@ -82,9 +97,9 @@ class MarksRelay:
     ):
         self.topic = MARKET_MARKS.name
         self._group = f"{environment}.relay"
-        self._topic = MARKET_MARKS.full_name(environment)
+        self.full_topic = MARKET_MARKS.full_name(environment)
         self._admin = administrator(cluster)
-        self._places = _begin(cluster, self._group, self._topic)
+        self._places = _begin(cluster, self._group, self.full_topic)
         self._committed = dict(self._places)
         self._committed_s = time.monotonic()
         self._reader = Reader(cluster, codec, MARKET_MARKS, environment, self._places, name="relay")
@@ -94,6 +109,13 @@ class MarksRelay:
         self.marks = 0
         self.sent = 0
         self.unreadable = 0
+
+    def waiting(self) -> Iterator[Waiting]:
+        """What is not relayed yet, by partition. May be asked by any thread."""
+        held, places = self._held, self._places.copy()
+        for partition, left in self._reader.left(places).items():
+            mine = [one.appended_ms for one in held if one.partition == partition]
+            yield Waiting(partition, places[partition] - 1, max(left, len(mine)), min(mine, default=None))
 
     def run(self, stopping: threading.Event) -> None:
         """Relay until `stopping`; what is in hand is finished and its place committed."""
@@ -120,7 +142,7 @@ class MarksRelay:
         moved = {partition: at for partition, at in self._places.items() if at != self._committed[partition]}
         if not moved:
             return
-        places = [Place(self._topic, partition, at) for partition, at in moved.items()]
+        places = [Place(self.full_topic, partition, at) for partition, at in moved.items()]
         answer = self._admin.alter_consumer_group_offsets([ConsumerGroupTopicPartitions(self._group, places)])
         try:
             answer[self._group].result(ANSWER_S)

@@ -98,6 +98,17 @@ def test_a_room_counts_what_is_durable_and_nothing_that_was_undone() -> None:
     assert told.endswith(" 1.0")
 
 
+def test_a_room_that_takes_partitions_over_awaits_ticks_from_then_on() -> None:
+    counts = RoomMetrics(Exporter("paper"), "sums", "sums.inbox", lambda record: ())
+    counts.tick_us, counts.began_s = 100_000_000, 40.0
+    assert counts.tick_age_s(160.0) == 60, "it had ticks, and lost its partitions"
+    counts.recovered(0.1, first=True)
+    assert counts.tick_age_s(counts.began_s + 5) == 5
+    counts.recovered(0.1)
+    counts.tick_us = int(counts.began_s * 1_000_000) + 4_000_000
+    assert counts.tick_age_s(counts.began_s + 5) == pytest.approx(1)
+
+
 def test_the_size_of_a_table_is_what_its_changelog_would_give_back() -> None:
     room = SumsRoom()
     table: Table[Any, Any] = Table(room, Birth("sums", "inbox", 4))

@@ -1,9 +1,19 @@
 """The marks relay conflates without stepping over an extreme."""
 
+import time
 from decimal import Decimal
 
+import pytest
+
+from connectors.embedded.kafka import KafkaServer
+from connectors.kafka.provision import desired
+from schemas.codec import Codec
 from schemas.market import Mark
-from streams.sources.relay import conflated
+from schemas.topics import ACCOUNTS_INBOX, MARKET_MARKS
+from streams.runtime.clients import Cluster
+from streams.runtime.provisioning import provision
+from streams.runtime.source import DeliveryFailed, Source
+from streams.sources.relay import MarksRelay, conflated
 
 
 def mark(at: int, last: int, low: int, high: int, instrument: str = "WTI", volume: int | None = None) -> Mark:
@@ -48,3 +58,44 @@ def test_two_batches_of_one_time_are_two_records() -> None:
     assert one is not None
     assert other is not None
     assert one.source_key() != other.source_key()
+
+
+class Reluctant(Source):
+    """One whose first records Kafka does not take."""
+
+    refused = False
+
+    def flush(self, timeout_s: float = 60.0) -> None:
+        super().flush(timeout_s)
+        if not self.refused:
+            self.refused = True
+            raise DeliveryFailed("not yet")
+
+
+@pytest.mark.servers
+def test_marks_wait_until_they_are_relayed_and_the_end_of_a_transaction_is_no_mark(
+    kafka: KafkaServer, topic_prefix: str
+) -> None:
+    cluster, codec, environment = Cluster(kafka.bootstrap_servers), Codec.local(), topic_prefix.rstrip(".")
+    provision(cluster, desired(environment, 1, [MARKET_MARKS, ACCOUNTS_INBOX]))
+    market = Source(cluster, codec, environment, "market_data", atomic_slot="m0")
+    with market.together():
+        for at in (1, 2, 3):
+            market.write(mark(at, 5, 5, 5))
+    market.close()
+    source = Reluctant(cluster, codec, environment, "relay")
+    relay = MarksRelay(cluster, codec, environment, source, lambda _: None)
+    while not source.refused:
+        relay.turn()
+    (waiting,) = [one for one in relay.waiting() if one.records]
+    assert waiting.records >= 3
+    assert waiting.relayed == -1
+    assert waiting.oldest_ms is not None
+    assert abs(time.time() - waiting.oldest_ms / 1000) < 600
+    while relay.marks < 3 or any(one.records for one in relay.waiting()):
+        relay.turn()
+    (relayed,) = [one for one in relay.waiting() if one.partition == waiting.partition]
+    assert (relayed.relayed, relayed.oldest_ms) == (2, None)
+    relay.close()
+    assert not list(relay.waiting())
+    source.close()
