@@ -12,10 +12,11 @@ from schemas.control import KillSwitch, KillVerb, Scope, TradingState
 from schemas.dead_letter import DeadLetter, DeadLetterReason
 from schemas.execution import BrokerCash, BrokerPositions, HeldCash, HeldPosition, NotSent, NotSentReason
 from schemas.order import OrderEvent, OrderStatus
+from schemas.position import Evidence, SuggestedChange, Suggestion
 from schemas.record import Record
 from schemas.risk import Discrepancy, DiscrepancyKind, DiscrepancyResolved, RiskEvent, RiskEventKind
 from schemas.signal import AcceptedSignal, RefusedSignal, SignalRefusal
-from schemas.topics import ACCOUNTS_EVENTS, ACCOUNTS_INBOX, DEAD_LETTERS, SIGNALS_REFUSED, Topic
+from schemas.topics import ACCOUNTS_EVENTS, ACCOUNTS_INBOX, DEAD_LETTERS, PNL, SIGNALS_REFUSED, Topic
 from streams.commands.replay import plan_of
 from streams.replay.backtest import Backtest
 from streams.replay.result import Result
@@ -53,6 +54,12 @@ def misfortunes() -> Iterator[tuple[Topic, Record]]:
         instrument_id="WTI", reason="ann said so",
     )  # fmt: skip
     yield ACCOUNTS_EVENTS, halt
+    evidence = [Evidence("fee_share", Decimal("0.7"), Decimal("0.5")), Evidence("fills", Decimal(40))]
+    suggestion = Suggestion(
+        **at, account_id=ACCOUNT, strategy_id="trend", change=SuggestedChange.PAUSE, code="COSTS", evidence=evidence,
+        currency="USD", reason="costs took most of what it earned",
+    )  # fmt: skip
+    yield PNL, suggestion
     yield ACCOUNTS_EVENTS, replace(halt, kind=RiskEventKind.STOP_TRIGGERED, state=None)
     difference = Discrepancy(
         **at, account_id=ACCOUNT, discrepancy_id="d1", kind=DiscrepancyKind.POSITION, ours="1", theirs="2",

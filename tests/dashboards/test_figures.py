@@ -1,5 +1,6 @@
 """The figures on boards are those that the replay's own summary tells."""
 
+from collections import defaultdict
 from decimal import Decimal
 from typing import Any
 
@@ -64,3 +65,19 @@ def test_results_of_strategies_and_of_instruments_add_up_to_the_account(replayed
 def test_shortfall_is_the_sum_of_its_parts(replayed: Replayed) -> None:
     for strategy, *parts, whole in shown(replayed, "ql-execution", "Implementation shortfall"):
         assert float(sum(parts)) == pytest.approx(float(whole)), strategy
+
+
+def test_every_dimension_of_the_attribution_adds_up_to_the_result(replayed: Replayed) -> None:
+    """What nobody explains is a row of its own; what was rounded is not explained."""
+    earned: dict[str, Decimal] = defaultdict(Decimal)
+    for _, dimension, _, _, pnl in shown(replayed, "ql-pnl", "Attribution"):
+        earned[dimension] += Decimal(pnl)
+    assert set(earned) == {"STRATEGY", "PROVIDER", "INSTRUMENT", "SECTOR", "SIDE", "COST"}
+    assert set(earned.values()) == {replayed.result.pnl}
+
+
+def test_trades_of_strategies_won_and_lost_what_the_newest_trades_say(replayed: Replayed) -> None:
+    one_by_one = [row[8] for row in shown(replayed, "ql-pnl", "Newest trades")]
+    together = shown(replayed, "ql-pnl", "Trades of strategies")
+    assert sum(int(row[2]) for row in together) == len(one_by_one) > 0
+    assert sum(Decimal(row[4]) for row in together) == sum(map(Decimal, one_by_one))

@@ -11,6 +11,14 @@ from dashboards.grafana.panels import (
 )
 from dashboards.grafana.queries import over_time, sql
 
+_ENDED = "v.status IN ('FILLED', 'CANCELED', 'EXPIRED', 'REJECTED')"
+
+_MEANS = ", ".join(
+    f"avgWeighted(v.{benchmark}_bps, toFloat64(v.ordered_notional)) AS {benchmark}"
+    for benchmark in ("decision", "arrival", "vwap", "twap", "close")
+)
+"""Basis points against each benchmark; one that is unknown for an order counts that order out."""
+
 BOARD = Board(
     uid="ql-execution",
     title="Execution quality",
@@ -113,42 +121,64 @@ BOARD = Board(
             (
                 columns(
                     "Implementation shortfall",
-                    "Cost against the price that the strategy looked at: delay until the order, execution against "
-                    "the order's price, what was not filled, fees. In quote currency; they add up to the whole.",
+                    "Cost of ended orders against paper: delay until the order, execution, what was not filled "
+                    "until the day's end, fees. In the instrument's currency; they add up to the whole.",
                     "locale",
                     sql("""
-                        SELECT strategy_id, delay, execution, opportunity, fees,
-                            delay + execution + opportunity + fees AS whole FROM (
-                            SELECT o.strategy_id AS strategy_id,
-                                sum(o.sign * toFloat64(o.filled) * toFloat64(o.reference - i.wished)) AS delay,
-                                sum(o.sign * toFloat64(o.filled) * toFloat64(ifNull(o.paid,
-                                    o.reference) - o.reference)) AS execution,
-                                sum(o.sign * toFloat64(o.unfilled) * toFloat64(m.last - i.wished)) AS opportunity,
-                                sum(toFloat64(f.fees)) AS fees
-                            FROM (
-                                SELECT account_id, client_order_id, intent_id, strategy_id, instrument_id,
-                                    if(side = 'BUY', 1, -1) AS sign,
-                                    filled_quantity AS filled, quantity - filled_quantity AS unfilled,
-                                        average_price AS paid,
-                                    assumeNotNull(reference_price) AS reference
-                                FROM {orders}
-                                WHERE $__timeFilter(began) AND {accounts} AND {instruments} AND {strategies}
-                                    AND reference_price IS NOT NULL
-                                    AND status IN ('FILLED', 'CANCELED', 'EXPIRED', 'REJECTED')
-                            ) AS o
-                            INNER JOIN (SELECT account_id, intent_id, reference_price AS wished
-                            FROM {trade_intent}) AS i
-                                ON o.account_id = i.account_id AND o.intent_id = i.intent_id
-                            INNER JOIN (SELECT instrument_id, argMax(close, event_time) AS last FROM {bar}
-                            WHERE {during} GROUP BY instrument_id) AS m
-                                ON o.instrument_id = m.instrument_id
-                            LEFT JOIN (SELECT account_id, client_order_id, sum(fee) AS fees FROM {fill}
-                            GROUP BY account_id, client_order_id) AS f
-                                ON o.account_id = f.account_id AND o.client_order_id = f.client_order_id
-                            GROUP BY strategy_id
-                        ) ORDER BY whole DESC LIMIT 20
-                    """),
-                    by="strategy_id", width=24, height=10,
+                        SELECT concat(v.strategy_id, ' ', v.currency) AS strategy, sum(v.delay) AS delay,
+                            sum(v.execution) AS execution, sum(v.opportunity) AS opportunity, sum(v.fees) AS fees,
+                            sum(v.shortfall) AS whole
+                        FROM {implementation_shortfall} AS v WHERE {view_during} AND {view_accounts}
+                            AND {view_instruments} AND {view_strategies} AND ENDED AND v.shortfall IS NOT NULL
+                        GROUP BY strategy ORDER BY whole DESC LIMIT 20
+                    """.replace("ENDED", _ENDED)),
+                    by="strategy", width=24, height=10,
+                ),
+                columns(
+                    "Price paid against benchmarks",
+                    "Mean over ended orders weighted by notional, basis points of the price when it was decided, when "
+                    "the order arrived, over its life by volume and by time, and at the day's end; positive is worse.",
+                    "none",
+                    sql("""
+                        SELECT v.strategy_id AS strategy, MEANS
+                        FROM {implementation_shortfall} AS v WHERE {view_during} AND {view_accounts}
+                            AND {view_instruments} AND {view_strategies} AND ENDED AND v.filled_quantity > 0
+                        GROUP BY strategy ORDER BY strategy LIMIT 20
+                    """.replace("ENDED", _ENDED).replace("MEANS", _MEANS)),
+                    by="strategy",
+                ),
+                columns(
+                    "Shortfall by size of order",
+                    "Basis points of what was ordered, by the notional from which the class of size begins; "
+                    "positive is worse.",
+                    "none",
+                    sql("""
+                        SELECT concat('from ', toString(toUInt64(size)), ' ', currency) AS ordered, bps FROM (
+                            SELECT v.notional_from AS size, v.currency AS currency,
+                                sum(toFloat64(v.shortfall)) / nullIf(sum(toFloat64(v.ordered_notional)), 0) * 10000
+                                    AS bps
+                            FROM {implementation_shortfall} AS v WHERE {view_during} AND {view_accounts}
+                                AND {view_instruments} AND {view_strategies} AND ENDED AND v.shortfall IS NOT NULL
+                            GROUP BY size, currency
+                        ) ORDER BY currency, size
+                    """.replace("ENDED", _ENDED)),
+                    by="ordered",
+                ),
+                rows(
+                    "Costliest orders", "The twenty ended orders with the greatest shortfall, and its parts.", "locale",
+                    sql("""
+                        SELECT v.time AS time, v.account_id AS account, v.strategy_id AS strategy,
+                            v.instrument_id AS instrument, v.venue AS venue, v.side AS side, v.status AS status,
+                            v.quantity AS quantity, v.filled_quantity AS filled, v.delay AS delay,
+                            v.execution AS execution, v.opportunity AS opportunity, v.fees AS fees,
+                            v.shortfall AS shortfall, v.shortfall_bps AS bps, v.currency AS currency,
+                            v.client_order_id AS client_order_id
+                        FROM {implementation_shortfall} AS v WHERE {view_during} AND {view_accounts}
+                            AND {view_instruments} AND {view_strategies} AND ENDED AND v.shortfall IS NOT NULL
+                        ORDER BY v.shortfall DESC LIMIT 20
+                    """.replace("ENDED", _ENDED)),
+                    units={"bps": "none", "quantity": "short", "filled": "short"},
+                    links={"client_order_id": board_with("ql-orders", "order")},
                 ),
                 lines(
                     "Fees", "Fees by currency; negative is a rebate.", "locale",

@@ -12,9 +12,24 @@ from dashboards.grafana.panels import (
     rows,
     states,
 )
-from dashboards.grafana.queries import over_time, sql
+from dashboards.grafana.queries import Question, over_time, sql
 
 _MEMBER = "$__conditionalAll(member IN (${strategy:singlequote}), $strategy)"
+
+_TRADES = "$__timeFilter(v.exit_time) AND {view_accounts} AND {view_strategies}"
+"""Round trips that ended within the time shown."""
+
+
+def _attributed(dimension: str) -> Question:
+    """Who in this dimension earned what of the newest results, by currency."""
+    return sql(
+        """
+        SELECT concat(v.member, ' ', v.currency) AS who, sum(v.pnl) AS earned
+        FROM {attribution} AS v WHERE {view_accounts} AND v.dimension = 'DIMENSION'
+        GROUP BY who ORDER BY earned DESC LIMIT 25
+    """.replace("DIMENSION", dimension)
+    )
+
 
 CHANGES = States(
     {
@@ -181,14 +196,81 @@ BOARD = Board(
                     thresholds=LOSS_AND_PROFIT, width=12,
                 ),
                 ranks(
-                    "Long and short", "Realised P&L of fills that closed longs and shorts, before fees.", "locale",
+                    "Long and short", "Newest result of what was held long and short, after fees.", "locale",
+                    _attributed("SIDE"), thresholds=LOSS_AND_PROFIT, width=12,
+                ),
+                ranks(
+                    "By sector", "Newest result of instruments by their sector, after fees.", "locale",
+                    _attributed("SECTOR"), thresholds=LOSS_AND_PROFIT, width=12,
+                ),
+                ranks(
+                    "What costs took", "Newest result before costs, and the fees and slippage in it.", "locale",
+                    _attributed("COST"), thresholds=LOSS_AND_PROFIT, width=12,
+                ),
+                rows(
+                    "Attribution",
+                    "Newest result of each account by every dimension, in its base currency; each dimension adds up to "
+                    "the account's, REST is what nobody in it explains.",
+                    "locale",
                     sql("""
-                        SELECT concat(if(side = 'BUY', 'short', 'long'), ' ', currency) AS closed,
-                            sum(realised_pnl) AS realised
-                        FROM {fill} WHERE {during} AND {accounts} AND {strategies} AND realised_pnl != 0
-                        GROUP BY closed ORDER BY closed
+                        SELECT v.account_id AS account, v.dimension AS dimension, v.member AS member,
+                            v.currency AS currency, v.pnl AS pnl
+                        FROM {attribution} AS v WHERE {view_accounts}
+                        ORDER BY account, dimension, pnl DESC LIMIT 500
                     """),
+                    thresholds=LOSS_AND_PROFIT, coloured=("pnl",), width=24, height=10,
+                ),
+            ),
+        ),
+        Section(
+            "Round trips",
+            (
+                rows(
+                    "Trades of strategies",
+                    "Round trips from flat to flat that ended: how many won, gains for each unit lost, and the worst "
+                    "and best result on the way, on average.",
+                    "locale",
+                    sql("""
+                        SELECT v.strategy_id AS strategy, v.currency AS currency, count() AS trades,
+                            countIf(v.pnl > 0) / trades AS won, sum(v.pnl) AS pnl,
+                            toFloat64(sumIf(v.pnl, v.pnl > 0)) / nullIf(-toFloat64(sumIf(v.pnl, v.pnl < 0)), 0)
+                                AS profit_factor,
+                            avg(v.pnl) AS mean_pnl, avg(v.mae) AS mean_worst, avg(v.mfe) AS mean_best,
+                            avg(v.duration_s) AS mean_duration
+                        FROM {trades} AS v WHERE TRADES
+                        GROUP BY strategy, currency ORDER BY sum(v.pnl) DESC
+                    """.replace("TRADES", _TRADES)),
+                    units={"trades": "short", "won": "percentunit", "profit_factor": "none", "mean_duration": "s"},
+                    width=24, links={"strategy": board_with("ql-execution", "strategy")},
+                ),
+                lines(
+                    "Result of trades", "What round trips brought when they ended, after fees.", "locale",
+                    over_time("""
+                        SELECT $__timeInterval(v.exit_time) AS time, v.strategy_id AS strategy, sum(v.pnl) AS pnl
+                        FROM {trades} AS v WHERE TRADES GROUP BY time, strategy ORDER BY time
+                    """.replace("TRADES", _TRADES)),
+                    bars=True, stacked=True,
+                ),
+                ranks(
+                    "Why trades ended", "Result of round trips by what closed them, after fees.", "locale",
+                    sql("""
+                        SELECT concat(v.exit_kind, ' ', v.currency) AS ended, sum(v.pnl) AS pnl
+                        FROM {trades} AS v WHERE TRADES GROUP BY ended ORDER BY pnl DESC LIMIT 25
+                    """.replace("TRADES", _TRADES)),
                     thresholds=LOSS_AND_PROFIT, width=12,
+                ),
+                rows(
+                    "Newest trades", "Round trips from flat to flat, with why each began and ended.", "locale",
+                    sql("""
+                        SELECT v.exit_time AS exit_time, v.account_id AS account, v.strategy_id AS strategy,
+                            v.instrument_id AS instrument, v.direction AS direction, v.quantity AS quantity,
+                            v.entry_price AS entry_price, v.exit_price AS exit_price, v.pnl AS pnl, v.fees AS fees,
+                            v.currency AS currency, v.mae AS worst, v.mfe AS best, v.duration_s AS duration,
+                            v.entry_reason AS began, v.exit_reason AS ended
+                        FROM {trades} AS v WHERE TRADES ORDER BY v.exit_time DESC LIMIT 200
+                    """.replace("TRADES", _TRADES)),
+                    units={"quantity": "short", "duration": "s"}, width=24, height=10,
+                    thresholds=LOSS_AND_PROFIT, coloured=("pnl",),
                 ),
             ),
         ),
@@ -202,6 +284,21 @@ BOARD = Board(
                         WHERE {during} AND {accounts} AND {strategies} AND change != 'REFUSED' ORDER BY time LIMIT 20000
                     """.replace("NUMBER", CHANGES.number("change"))),
                     shown=CHANGES,
+                ),
+                rows(
+                    "Suggestions", "What results suggest about strategies, and why; the engine acts on none of it.",
+                    "none",
+                    sql("""
+                        SELECT v.time AS time, v.account_id AS account, v.strategy_id AS strategy, v.change AS change,
+                            v.code AS code, v.factor AS factor, v.currency AS currency,
+                            arrayStringConcat(arrayMap((name, value, bound) -> concat(name, ' ', toString(value),
+                                ifNull(concat(' of ', toString(bound)), '')), v.names, v.values, v.limits), ', ')
+                                AS evidence,
+                            v.reason AS reason
+                        FROM {suggestions} AS v WHERE {view_during} AND {view_accounts} AND {view_strategies}
+                        ORDER BY v.time DESC LIMIT 200
+                    """),
+                    width=24,
                 ),
                 rows(
                     "Changes", "Deployments, pauses, faults and refusals.", "none",
