@@ -110,6 +110,7 @@ class Verdict:
     undecided: list[str] = field(default_factory=list)
     cases: list[str] = field(default_factory=list)
     asked_twice: int = 0
+    faults: Counter[str] = field(default_factory=Counter)
 
     @property
     def right(self) -> bool:
@@ -124,6 +125,7 @@ class Verdict:
             f"denied {dict(self.denied)}",
             f"statuses {dict(self.statuses)}",
             f"orders asked for more than once at the socket {self.asked_twice}",
+            f"requests that the venue answered wrongly {dict(self.faults)}",
         ]
         for name in ("lost", "doubled", "strangers", "differing", "undecided", "cases"):
             found = getattr(self, name)
@@ -140,6 +142,7 @@ def judge(floor: Floor, story: Story, intents: list[str]) -> Verdict:
         executions = [one for one in ledger.executions() if one.kind in ("fill", "partial_fill")]
         verdict.at_venue = len(theirs)
         verdict.doubled += [name for name, count in names.items() if count > 1]
+        verdict.faults = ledger.faults()
         verdict.asked_twice = sum(count > 1 for count in ledger.attempts("submit").values())
         positions = {
             (name, symbol): quantity
