@@ -278,7 +278,7 @@ def _ask(
             next_step="see `--strategy` of `quantumleap run`; or name a paper environment in QL_ENVIRONMENT",
             code=Exit.CONFIG,
         )
-    # Named, so that the instrument answers at once and not with its next record.
+    # Named, so that the instrument answers at once.
     unsaid = {"strategy_name": "", "instrument_id": _instrument_of(found, fields["strategy_id"]), "account_id": ""}
     control = checked(
         StrategyControl,
@@ -339,8 +339,7 @@ def _tell(control: "StrategyControl", answer: "StrategyEvent | None", wait_s: fl
     if answer is None:
         raise Stop(
             f"nobody answered within {wait_s:g} s; the request is written and not lost",
-            why="no worker has the strategies room, or the instrument has had no record since: news of an instrument "
-            "is told with its next record",
+            why="no worker has the strategies room, or nothing was ever told of an instance of this name",
             next_step=f"look at `quantumleap status`; the same again is --request-id {control.request_id}",
             code=Exit.PARTIAL,
         )

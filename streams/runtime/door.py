@@ -180,7 +180,7 @@ class Door:
             if skips and (entry.partition, entry.offset) in skips:
                 self._fold_skipped(work, entry)
             elif type(entry) is Arrival:
-                if said := fold(entry.key, entry.record):
+                if said := fold(entry.key, entry.record, entry.partition):
                     self._answer(work, entry, said)
                 work.folded += 1
             else:

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable
 from typing import Generic
 
 from schemas.record import Record
+from streams.runtime.keys import partition_of
 from streams.runtime.room import Room, Shared, State
 
 
@@ -30,13 +31,14 @@ class Partition(Generic[State, Shared]):
         for key, state in self.states.items():
             self._index(key, state)
 
-    def fold(self, key: str | None, record: Record) -> list[Record]:
+    def fold(self, key: str | None, record: Record, number: int | None = None) -> list[Record]:
         """Fold one record and return what the room says, in order.
 
         `key` is None for a broadcast record, and for what concerns the whole partition because no key could be read.
+        `number` is the partition's among those of the inbox; None where every key lives in this one.
         """
         if key is None:
-            return self._fold_broadcast(record)
+            return self._fold_broadcast(record, number)
         assert type(record) not in self._broadcast, f"{type(record).__name__} has no key on {self._room.reads.name}"
         return list(self._fold_key(key, record))
 
@@ -45,15 +47,21 @@ class Partition(Generic[State, Shared]):
         self.changed.clear()
         self.shared_changed = False
 
-    def _fold_broadcast(self, record: Record) -> list[Record]:
+    def _fold_broadcast(self, record: Record, number: int | None) -> list[Record]:
         shared, said = self._room.fold_shared(self.shared, record)
         if shared is not self.shared:
             self.shared = shared
             self.shared_changed = True
         outputs = list(said)
-        for key in self._touched(self._room.touches(record)):
+        keys = self._touched(self._room.touches(record))
+        new = [key for key in self._room.addressees(record) if key not in self.states and self._is_home(key, number)]
+        for key in sorted({*keys, *new}) if new else keys:
             outputs += self._fold_key(key, record)
         return outputs
+
+    def _is_home(self, key: str, number: int | None) -> bool:
+        """Whether the key lives here; what has no text lives nowhere."""
+        return bool(key) and number in (None, partition_of(key.encode(), self._room.reads.partitions))
 
     def _fold_key(self, key: str, record: Record) -> tuple[Record, ...]:
         known = self.states.get(key)

@@ -2,7 +2,8 @@
 
 A room reads one topic. For each keyed record its `fold` takes the key's state, the partition's shared state and the
 record, and returns the new state and what to say. A broadcast record first folds the shared state (`fold_shared`), then
-is offered to those keys whose `interests` it `touches`, in key order.
+is offered to those keys whose `interests` it `touches`, in key order. A key that it is addressed to (`addressees`) need
+not have been seen before: its state begins with it, in the partition where the key lives.
 
 States are immutable: a fold that changes nothing returns the same object, and the door then writes nothing. A state may
 be kept in parts (`parts`, `assemble`), so that a change of one part writes one part.
@@ -84,6 +85,10 @@ class Room(ABC, Generic[State, Shared]):
 
     def touches(self, record: Record) -> Collection[str]:
         """Tags that a broadcast record concerns; keys with one of them fold it."""
+        return ()
+
+    def addressees(self, record: Record) -> Collection[str]:
+        """Keys that a broadcast record names: one never seen before begins with it, where it lives."""
         return ()
 
     def parts(self, state: State) -> Mapping[str, Part]:

@@ -13,7 +13,7 @@ from streams.strategies.state import Deployment, Floor, News, Standing
 
 REQUESTS_KEPT = 1_000
 NEWS_KEPT = 100
-"""For each instrument: what happens before its first bar is said with that bar."""
+"""For each instrument: what was asked without its name is said with its next record."""
 INSTANCES_MAX = 5_000
 
 

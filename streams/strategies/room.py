@@ -59,6 +59,7 @@ class Strategies(Room[Desk, Floor]):
     reads: ClassVar[Topic] = STRATEGIES_INBOX
     part_types: Mapping[str, type[Part]]  # type: ignore[misc]  # kinds of memory come with the catalogue
     shared_type: ClassVar[type[Part]] = Floor
+    version: ClassVar[int] = 2
 
     def __init__(self, catalogue: Catalogue | None = None) -> None:
         """Without a catalogue: what is installed. Raises BadPlugIn where that is no strategy."""
@@ -101,6 +102,10 @@ class Strategies(Room[Desk, Floor]):
 
     def touches(self, record: Record) -> Collection[str]:
         return (record.instrument_id,) if isinstance(record, StrategyControl) else ()
+
+    def addressees(self, record: Record) -> Collection[str]:
+        """An instrument that nothing was heard of yet answers too."""
+        return self.touches(record)
 
     def parts(self, state: Desk) -> Mapping[str, Part]:
         return {

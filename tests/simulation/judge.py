@@ -61,7 +61,8 @@ def differences(broker: Broker, scene: Scene, room: Room[Any, Any]) -> list[str]
         record = _readable(message, scene, room.reads)
         if record is not None:
             number = message.partition()
-            for output in partitions.setdefault(number, Partition(room)).fold(room.reads.key_of(record), record):
+            partition = partitions.setdefault(number, Partition(room))
+            for output in partition.fold(room.reads.key_of(record), record, number):
                 for topic in routes[type(output)]:
                     should[topic.name, topic.key_of(output), number].append(output)
     does: dict[tuple[str, str | None, int], list[Record]] = defaultdict(list)

@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from connectors.embedded.ports import choose_free
-from schemas.market import MarketCondition, MarketStatus
-from tests.streams.commands.desk import COMMAND, Desk, now_us, open_desk, stopped, write
+from tests.streams.commands.desk import COMMAND, Desk, open_desk, stopped
 from tests.streams.commands.test_command_line import quantumleap
 
 QUARTER = ("--from", "2019-01-01", "--to", "2019-03-31")
@@ -52,12 +51,10 @@ def test_what_must_not_run_is_refused_before_anything_is_asked(
 
 @pytest.fixture(scope="module")
 def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
-    """A desk whose strategies room runs and has heard of WTI."""
+    """A desk whose strategies room runs and has heard of no instrument."""
     with open_desk(tmp_path_factory.mktemp("desk")) as opened:
         opened.variables["QL_HEALTH_PORT"] = str(choose_free())
         worker = opened.begun(COMMAND, "worker", "strategies")
-        condition = MarketCondition(event_time_us=now_us(), instrument_id="WTI", status=MarketStatus.OPEN)
-        write(opened.connection(), [("market_data", condition)])
         yield opened
         assert stopped(worker) == 0
 

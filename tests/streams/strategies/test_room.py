@@ -9,6 +9,9 @@ from schemas.intent import IntentKind, TradeIntent
 from schemas.market import BarKind
 from schemas.scalars import SECOND_US
 from schemas.strategy import StrategyCode, StrategyEvent
+from schemas.topics import STRATEGIES_INBOX
+from streams.runtime.keys import partition_of
+from streams.runtime.partition import Partition
 from streams.strategies.room import WISHES_MAX, Strategies
 from tests.streams.strategies.floor import (
     CATALOGUE,
@@ -156,13 +159,33 @@ def test_a_request_that_cannot_be_done_is_refused_with_a_code_and_changes_nothin
     assert directions(floor.intents(bar(1, 71))) == [-1.0], "the others go on"
 
 
-def test_what_happened_before_the_first_bar_is_said_with_it_in_order() -> None:
+def test_an_instrument_that_nothing_was_heard_of_answers_what_names_it_at_once_and_once() -> None:
     floor = Floor(deploy(), control("PAUSE"), deploy("two", "no_such"))
-    assert floor.events() == []
+    answers = [("one", "DEPLOYED"), ("one", "PAUSED"), ("two", "REFUSED")]
+    assert floor.events() == answers
+    floor.tell(condition(0), bar(0, 70))
+    assert floor.events() == answers
+
+
+def test_a_request_that_names_no_instrument_is_answered_with_the_next_record_in_order() -> None:
+    floor = Floor(deploy(), control("PAUSE", on=""), control("RESUME", on=""))
+    assert floor.events() == [("one", "DEPLOYED")]
     floor.tell(condition(0))
-    assert floor.events() == [("one", "DEPLOYED"), ("one", "PAUSED"), ("two", "REFUSED")]
-    floor.tell(bar(0, 70))
-    assert len(floor.events()) == 3
+    assert floor.events()[1:] == [("one", "PAUSED"), ("one", "RESUMED")]
+
+
+@pytest.mark.parametrize("instrument_id", ["WTI", "BRENT", "GOLD", "Öl"])
+def test_a_request_is_answered_in_the_partition_where_its_instrument_lives_and_nowhere_else(instrument_id: str) -> None:
+    numbers = range(STRATEGIES_INBOX.partitions)
+    partitions = [Partition(Strategies(CATALOGUE)) for _ in numbers]
+    request = control("DEPLOY", on=instrument_id)
+    said = [[*partitions[number].fold(None, request, number)] for number in numbers]
+    home = partition_of(instrument_id.encode(), STRATEGIES_INBOX.partitions)
+    assert [len(one) for one in said] == [int(number == home) for number in numbers]
+    assert [list(partition.states) for partition in partitions] == [
+        [instrument_id] if number == home else [] for number in numbers
+    ]
+    assert [partition.fold(None, request, number) for number, partition in enumerate(partitions)] == [[]] * len(numbers)
 
 
 @pytest.mark.parametrize(
