@@ -181,6 +181,7 @@ class ProviderControl(Record, frozen=True):
     author: who asked
     reason: why
     public_key: Ed25519 key with which its signals must be signed, Base64; empty asks for no signature
+    keep_key: whether the key that is known stays, whatever `public_key` says
     """
 
     source_id: ClassVar[tuple[str, ...]] = ("request_id",)
@@ -193,3 +194,4 @@ class ProviderControl(Record, frozen=True):
     author: str
     reason: str
     public_key: str = ""
+    keep_key: bool = False

@@ -44,19 +44,21 @@ def set_standing(
     rate: Annotated[int, typer.Option(min=1, help="Signals accepted in a minute, for each instrument.")] = 60,
     valid_for: Annotated[int, typer.Option(min=1, help="Longest validity accepted, seconds.")] = 3_600,
     public_key: Annotated[
-        str, typer.Option("--public-key", help="With which its signals must be signed.  [default: no signature asked]")
-    ] = "",
+        str | None,
+        typer.Option("--public-key", help="With which its signals must be signed.  [default: the one it has, if any]"),
+    ] = None,
+    no_key: Annotated[bool, typer.Option("--no-key", help="Ask for no signatures any more.")] = False,
     author: AuthorOption = None,
     request_id: RequestOption = None,
     as_json: AsJson = False,
 ) -> None:
-    """Introduce a provider, or say its standing anew: all of it, its key too."""
+    """Introduce a provider, or say its standing anew; its key stays unless another one, or --no-key, is said."""
     from schemas.edge import to_jsonable  # noqa: PLC0415 - help must be quick
     from schemas.signal import ProviderControl  # noqa: PLC0415
     from streams.commands.settings_of import settings  # noqa: PLC0415
     from streams.runtime.source import Source  # noqa: PLC0415
 
-    _require_key(public_key)
+    _require_key(public_key, no_key)
     found = connect(settings())
     control = checked(
         ProviderControl,
@@ -70,6 +72,7 @@ def set_standing(
             "author": author_of(author),
             "reason": reason,
             "public_key": public_key,
+            "keep_key": public_key is None and not no_key,
         },
     )
     source = Source(found.cluster, found.codec, found.environment, "control")
@@ -78,7 +81,7 @@ def set_standing(
         source.flush()
     finally:
         source.close()
-    signing = "signed signals only" if public_key else "signatures are not asked for"
+    signing = "signed signals only" if public_key else "no signatures are asked for" if no_key else "its key stays"
     say(f"✓ {provider_id} is {role}, {signing}: request {control.request_id} is in signals.inbox")
     if as_json:
         show_json(to_jsonable(control))
@@ -98,14 +101,16 @@ def keys(as_json: AsJson = False) -> None:
     say("next: the publisher gets signing_key=PRIVATE_KEY, the engine `provider set ... --public-key PUBLIC_KEY`")
 
 
-def _require_key(text: str) -> None:
+def _require_key(text: str | None, none_wanted: bool) -> None:
     """Raises Stop for what is no key: its owner would be believed nothing."""
     from schemas.signing import is_key  # noqa: PLC0415 - help must be quick
 
-    if text and not is_key(text):
+    if text is not None and none_wanted:
+        raise Stop("--public-key and --no-key exclude each other", next_step="say one of them", code=Exit.USAGE)
+    if text is not None and not is_key(text):
         raise Stop(
             "--public-key is no Ed25519 key",
             why="it must be 32 bytes in Base64",
-            next_step="make a pair with `quantumleap provider keys`",
+            next_step="make a pair with `quantumleap provider keys`; --no-key asks for no signatures",
             code=Exit.USAGE,
         )

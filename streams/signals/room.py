@@ -60,21 +60,27 @@ class Signals(Room[Opinions, Registry]):
                 instruments = {**shared.instruments, record.instrument_id: record.version}
                 return Outcome(msgspec.structs.replace(shared, instruments=instruments))
             case ProviderControl() if record.request_id not in shared.requests:
-                provider = Provider(
-                    role=record.role,
-                    rate_limit_per_minute=record.rate_limit_per_minute,
-                    ttl_max_us=record.ttl_max_us,
-                    public_key=record.public_key,
-                )
+                known = shared.providers.get(record.provider_id)
                 return Outcome(
                     msgspec.structs.replace(
                         shared,
-                        providers={**shared.providers, record.provider_id: provider},
+                        providers={**shared.providers, record.provider_id: _standing(known, record)},
                         requests=(*shared.requests, record.request_id)[-REQUESTS_KEPT:],
                     )
                 )
             case _:
                 return Outcome(shared)
+
+
+def _standing(known: Provider | None, control: ProviderControl) -> Provider:
+    """The provider as control wants it."""
+    kept = known.public_key if known is not None else ""
+    return Provider(
+        role=control.role,
+        rate_limit_per_minute=control.rate_limit_per_minute,
+        ttl_max_us=control.ttl_max_us,
+        public_key=kept if control.keep_key else control.public_key,
+    )
 
 
 def _hearing(heard: Heard, signal: Signal, now_us: int) -> Heard:

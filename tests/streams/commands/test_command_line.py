@@ -12,6 +12,7 @@ import pytest
 from tests.paths import ROOT
 
 COMMAND = Path(sys.executable).parent / "quantumleap"
+MUTED = ("provider", "set", "o", "--role", "muted", "--reason", "x")
 
 
 def quantumleap(*words: str, cwd: Path, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -74,7 +75,9 @@ def test_help_of_no_command_loads_a_heavy_package(tmp_path: Path) -> None:
         (("backtest", "--data", "nosuch"), {}, 6, "no data set 'nosuch'"),
         (("backtest", "--strategy", "nosuch"), {}, 6, "there is no strategy 'nosuch'"),
         (("backtest", "--flag"), {}, 2, "No such option"),
-        (("provider", "set", "o", "--role", "muted", "--reason", "x", "--public-key", "y"), {}, 2, "no Ed25519 key"),
+        ((*MUTED, "--public-key", "y"), {}, 2, "no Ed25519 key"),
+        ((*MUTED, "--public-key", ""), {}, 2, "--no-key asks for no signatures"),
+        ((*MUTED, "--public-key", "y", "--no-key"), {}, 2, "exclude each other"),
         (("run", "--mode", "paper"), {}, 2, "a replay is not paper trading"),
         (("run", "--mode", "live"), {}, 3, "never trades live"),
     ],

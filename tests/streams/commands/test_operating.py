@@ -13,7 +13,8 @@ from schemas.control import ClockTick, KillSwitch, KillVerb, Scope
 from schemas.market import Mark, MarkBatch
 from schemas.record import Record
 from schemas.risk import RiskEvent, RiskEventKind
-from schemas.topics import ACCOUNTS_INBOX, CONTROL_KILL, INBOXES, Topic
+from schemas.signal import ProviderControl
+from schemas.topics import ACCOUNTS_INBOX, CONTROL_KILL, INBOXES, SIGNALS_INBOX, Topic
 from streams.commands.connections import records_of
 from streams.runtime.source import Fenced, Source
 from tests.builders import money
@@ -62,6 +63,19 @@ def switches(desk: Desk, topic: Topic) -> list[KillSwitch]:
 
 def of(desk: Desk, topic: Topic, kind: type[Record]) -> list[Record]:
     return [record for record in records_of(desk.connection(), topic) if isinstance(record, kind)]
+
+
+def test_a_provider_set_anew_keeps_its_key_unless_another_or_none_is_said(desk: Desk) -> None:
+    public = desk.json("provider", "keys")["public_key"]
+    asked = ("provider", "set", "oracle", "--role", "champion", "--reason", "test")
+    for words in (("--public-key", public), (), ("--no-key",)):
+        desk.ask(*asked, *words)
+    told = {one for one in of(desk, SIGNALS_INBOX, ProviderControl) if isinstance(one, ProviderControl)}
+    assert [(one.public_key, one.keep_key) for one in sorted(told, key=lambda one: one.event_time_us)] == [
+        (public, False),
+        ("", True),
+        ("", False),
+    ]
 
 
 def test_a_second_set_up_changes_nothing_and_another_mode_is_refused(desk: Desk) -> None:

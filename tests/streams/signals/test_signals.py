@@ -244,6 +244,22 @@ def test_a_provider_whose_key_is_none_is_believed_nothing() -> None:
     assert desk.codes(signal(1), signed(signal(1), private)) == ["SIGNATURE", "SIGNATURE"]
 
 
+def test_a_key_stays_when_the_standing_is_said_anew_unless_another_or_none_is_asked() -> None:
+    private, public = new_keys()
+    desk = Desk(instrument(), introduced(public_key=public), tick())
+    desk.tell(introduced("p-2", keep_key=True))
+    assert desk.codes(signal(1)) == ["SIGNATURE"]
+    assert desk.codes(signed(signal(1), private)) == ["accepted"]
+    desk.tell(introduced("p-3", public_key=new_keys()[1]))
+    assert desk.codes(signed(signal(2), private)) == ["SIGNATURE"]
+    desk.tell(introduced("p-4"))
+    assert desk.codes(signal(2)) == ["accepted"]
+
+
+def test_a_provider_never_known_has_no_key_to_keep() -> None:
+    assert Desk(instrument(), introduced(keep_key=True), tick()).codes(signal(1)) == ["accepted"]
+
+
 def test_a_provider_without_a_key_need_not_sign() -> None:
     private, _ = new_keys()
     assert Desk().codes(signal(1), signed(signal(2), private)) == ["accepted", "accepted"]
