@@ -91,7 +91,6 @@ class Reader:
         self._consumer.assign([Place(self.topic, partition, offset) for partition, offset in starts.items()])
         self._partitions = len(starts)
         self._ended: set[int] = set()
-        self._closed = False
         self._thread: ThreadPoolExecutor | None = None
 
     @property
@@ -105,12 +104,10 @@ class Reader:
         return self._progress.lag(self.topic, self.name) if self._progress is not None else 0
 
     def left(self, places: Mapping[int, int]) -> dict[int, int]:
-        """How many offsets each partition holds from these places on, as far as the client has heard; any thread asks.
+        """How many offsets each partition holds from these places on, as far as the client has heard.
 
-        Marks of transactions have offsets too; a partition that was read to its end has none left from there on.
+        Ends of transactions have offsets too; a partition that was read to its end has none left.
         """
-        if self._closed:
-            return {}
         found = {}
         for partition, place in places.items():
             answer = self._consumer.get_watermark_offsets(Place(self.topic, partition), cached=True)
@@ -163,7 +160,6 @@ class Reader:
         """Leave the topic."""
         if self._thread is not None:
             self._thread.shutdown()
-        self._closed = True
         self._consumer.close()
 
     def _received(self, message: Any) -> Received:

@@ -6,7 +6,7 @@ is committed after what it read is durable: a relay that dies relays some marks 
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException
@@ -106,6 +106,7 @@ class MarksRelay:
         self._source = source
         self._say = say
         self._held: list[Received] = []
+        self._left: Mapping[int, int] = {}
         self.marks = 0
         self.sent = 0
         self.unreadable = 0
@@ -113,7 +114,7 @@ class MarksRelay:
     def waiting(self) -> Iterator[Waiting]:
         """What is not relayed yet, by partition. May be asked by any thread."""
         held, places = self._held, self._places.copy()
-        for partition, left in self._reader.left(places).items():
+        for partition, left in self._left.items():
             mine = [one.appended_ms for one in held if one.partition == partition]
             yield Waiting(partition, places[partition] - 1, max(left, len(mine)), min(mine, default=None))
 
@@ -129,10 +130,12 @@ class MarksRelay:
         """Relay what comes within one period. What Kafka does not take stays in hand for the next turn."""
         if not self._held:
             self._held = self._gathered()
+            self._left = self._reader.left(self._places)
         if self._held and self._sent(self._held):
             for one in self._held:
                 self._places[one.partition] = one.offset + 1
             self._held = []
+            self._left = self._reader.left(self._places)
         if time.monotonic() - self._committed_s >= COMMIT_EVERY_S:
             self.commit()
 

@@ -97,5 +97,4 @@ def test_marks_wait_until_they_are_relayed_and_the_end_of_a_transaction_is_no_ma
     (relayed,) = [one for one in relay.waiting() if one.partition == waiting.partition]
     assert (relayed.relayed, relayed.oldest_ms) == (2, None)
     relay.close()
-    assert not list(relay.waiting())
     source.close()
