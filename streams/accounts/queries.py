@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from schemas.ids import short_id
 from schemas.order import OrderStatus, QueryOrder
 from schemas.scalars import SECOND_US
+from streams.accounts.orders.fold import SETTLE_US
 from streams.accounts.orders.order import Order
 from streams.accounts.turn import Turn
 
@@ -64,6 +65,9 @@ def is_due(order: Order, now_us: int) -> bool:
     """Whether an unknown outcome, or a first word that is late, is worth another question."""
     wait = again_us(order)
     if order.shown is OrderStatus.UNKNOWN:
+        counts_us = order.updated_us + SETTLE_US
+        if order.queried_us < counts_us <= now_us:
+            return True  # whatever was answered so far came too early to prove anything
         return now_us - max(order.queried_us, order.updated_us if not order.queries else 0) >= wait
     late = order.shown is OrderStatus.PENDING_NEW and now_us - order.created_us >= PATIENCE_US
     late = late or any(now_us - request.sent_us >= PATIENCE_US for request in order.requests)

@@ -131,6 +131,17 @@ def test_a_question_that_could_not_be_asked_is_no_refused_input_and_is_asked_aga
     assert len(it.of(QueryOrder)) == 2
 
 
+def test_an_order_of_unknown_fate_is_asked_about_as_soon_as_an_answer_counts() -> None:
+    it = doubtful()
+    asked = []
+    for second in range(1, 40):
+        it.tell(tick(NOON + second * SECOND))
+        asked += [second for _ in it.now(QueryOrder)]
+    settle = SETTLE_US // SECOND
+    assert [second for second in asked if second < settle] == [5, 15], "it may be there, and then it is known early"
+    assert settle in asked
+
+
 def test_the_second_question_follows_soon_after_the_first_answer_that_counts() -> None:
     it = doubtful()
     it.tell(tick(LATE))
