@@ -87,8 +87,8 @@ REMARKS = {
     "throughput": "Ours names every result by a hash of its cause and of what it says, checks each record's place and "
     "key, and keeps lineage, traces and metrics; the bare loop does none of it. `cpu_us_a_record` tells the price.",
     "workers": "The broker, the writer and both workers share the machine's processors; 1.8 supposes two free ones.",
-    "changelog": "Nearly all that an order and its fill write is the part `flow`: times, fingerprints and ids of the "
-    "last minute, written whole. It grows with the orders of that minute; parts by scope would write what changed.",
+    "changelog": "An order writes itself, its position, the totals, and of what went through lately the last page of "
+    "times of each limit that counts it and the buckets of its id and fingerprint; none grows with the orders before.",
     "latency": "A transactional hop is five requests one after another (partitions, records, group, offsets, end) and "
     "three changes of thread; a bare loop makes the same requests and changes no thread.",
 }

@@ -13,6 +13,7 @@ from streams.accounts.positions.ledger import FLAT, Net
 from streams.accounts.risk.guards import Guard
 from streams.accounts.risk.portfolio import History
 from streams.accounts.risk.protections import Closed
+from streams.accounts.risk.recent import Flow
 
 ZERO = Decimal(0)
 
@@ -127,24 +128,6 @@ class Totals(Part, frozen=True):
     marked_us: int = 0
     analysed_us: int = 0
     unpriced: int = 0
-
-
-class Flow(Part, frozen=True):
-    """What went through lately, for rates and repeats; swept by time.
-
-    intents: wishes answered, with the time after which they cannot come again
-    sent: times of messages by scope (`ACCOUNT|`, `STRATEGY|id`, `VENUE|id`), new orders first, then all messages
-    prints: fingerprints of orders sent, with their time
-    rejects: consecutive rejects by strategy
-    executions: times of fills by strategy and instrument
-    """
-
-    intents: dict[str, int] = field(default_factory=dict)
-    orders: dict[str, tuple[int, ...]] = field(default_factory=dict)
-    messages: dict[str, tuple[int, ...]] = field(default_factory=dict)
-    prints: dict[str, int] = field(default_factory=dict)
-    rejects: dict[str, int] = field(default_factory=dict)
-    executions: dict[str, tuple[int, ...]] = field(default_factory=dict)
 
 
 class Holding(Part, frozen=True):

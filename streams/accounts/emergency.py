@@ -8,6 +8,7 @@ from schemas.scalars import DAY_US
 from streams.accounts.account import Holding
 from streams.accounts.orders.fold import cancel_sent
 from streams.accounts.orders.order import Order, RequestKind
+from streams.accounts.risk.bounds import Bounds
 from streams.accounts.risk.flow import counted
 from streams.accounts.risk.view import Proposal, View
 from streams.accounts.turn import Turn
@@ -51,7 +52,8 @@ def cancel(turn: Turn, order: Order, cause: str) -> bool:
     asked = cancel_sent(order, request_id, turn.now_us)
     if asked is order:
         return False
-    turn.change(flow=counted(turn.account.flow, profile.venue, order.strategy_id, turn.now_us, is_order=False))
+    bounds = Bounds(profile.limits)
+    turn.change(flow=counted(turn.account.flow, bounds, profile.venue, order.strategy_id, turn.now_us, is_order=False))
     turn.put_order(asked)
     turn.say(
         CancelOrder(

@@ -12,6 +12,7 @@ from streams.accounts.emergency import cancel
 from streams.accounts.orders.fold import find_order, replace_sent
 from streams.accounts.orders.order import Order
 from streams.accounts.risk.checks import evaluate
+from streams.accounts.risk.flow import is_answered
 from streams.accounts.risk.latches import rearm
 from streams.accounts.risk.view import Proposal, View
 from streams.accounts.turn import Turn
@@ -28,7 +29,7 @@ CLOSE = "CLOSE"
 
 def manual(turn: Turn, asked: ManualOrder) -> None:
     """Carry out what a person asks, as far as risk lets it. The same request twice is one."""
-    if asked.request_id in turn.account.flow.intents:
+    if is_answered(turn.account.flow, asked.request_id, turn.shared.time.now_us):
         return
     turn.note_intent(asked.request_id, asked.valid_until_us)
     match asked.action:

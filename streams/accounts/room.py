@@ -3,6 +3,7 @@
 import decimal
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from operator import attrgetter
 from typing import Any, ClassVar
 
 from schemas.control import AccountOpened, CashMovement, ClockTick, KillSwitch, StrategyControl
@@ -15,10 +16,12 @@ from schemas.reference import CorporateAction, FeeSchedule, Instrument, TradingS
 from schemas.risk import DiscrepancyResolved, LimitChange
 from schemas.topics import ACCOUNTS_INBOX, Topic
 from streams.accounts import controls, corporate, manual, reports, ticks, wishes
-from streams.accounts.account import Account, Condition, Flow, Holding, Profile, Totals, Trades
+from streams.accounts.account import Account, Condition, Holding, Profile, Totals, Trades
 from streams.accounts.orders.order import Order
 from streams.accounts.readings import readings
+from streams.accounts.risk.earlier import EarlierFlow, flow_of
 from streams.accounts.risk.portfolio import History
+from streams.accounts.risk.recent import NO_REJECTS, Bucket, Flow, Page, Rejects
 from streams.accounts.shared import KnownAction, KnownMark, Shared, Standing, Switch, Time, fold, pairs_of
 from streams.accounts.snapshot import FOLD_VERSION
 from streams.accounts.turn import Turn
@@ -28,7 +31,7 @@ PRECISE = decimal.Context(prec=50, rounding=decimal.ROUND_HALF_EVEN)
 """Products of two wire decimals are exact in it."""
 
 PARTS: tuple[tuple[str, type[Part]], ...] = (
-    ("profile", Profile), ("condition", Condition), ("totals", Totals), ("flow", Flow), ("trades", Trades),
+    ("profile", Profile), ("condition", Condition), ("totals", Totals), ("trades", Trades),
 )  # fmt: skip
 SHARED_PARTS: dict[str, type[Part]] = {
     "time": Time, "instrument": Instrument, "mark": KnownMark, "fees": FeeSchedule, "calendar": TradingSession,
@@ -43,6 +46,7 @@ class Accounts(Room[Account, Shared]):
     reads: ClassVar[Topic] = ACCOUNTS_INBOX
     part_types: ClassVar[Mapping[str, type[Part]]] = {
         **dict(PARTS), "position": Holding, "order": Order, "history": History,
+        "rejects": Rejects, "times": Page, "intents": Bucket, "prints": Bucket, "flow": EarlierFlow,
     }  # fmt: skip
     shared_type: ClassVar[type[Part]] = Shared
     version: ClassVar[int] = FOLD_VERSION
@@ -91,6 +95,12 @@ class Accounts(Room[Account, Shared]):
     def parts(self, state: Account) -> Mapping[str, Part]:
         """The account in parts: what changes together is written together."""
         named: dict[str, Part] = {name: getattr(state, name) for name, _ in PARTS}
+        flow = state.flow
+        if flow.rejects is not NO_REJECTS:
+            named["rejects"] = flow.rejects
+        named.update(flow.intents)
+        named.update(flow.prints)
+        named.update((f"times:{name}:{page.number}", page) for name, pages in flow.times.items() for page in pages)
         named.update((f"position:{name}", holding) for name, holding in state.holdings.items())
         named.update((f"history:{name}", history) for name, history in state.histories.items())
         named.update((f"order:{name}", order) for name, order in state.orders.items())
@@ -113,13 +123,12 @@ class Accounts(Room[Account, Shared]):
                 (ended if part.ended else orders)[part.client_order_id] = part
         profile = parts.get("profile", Profile(account_id=key))
         condition, totals = parts.get("condition", Condition()), parts.get("totals", Totals())
-        flow, trades = parts.get("flow", Flow()), parts.get("trades", Trades())
+        trades = parts.get("trades", Trades())
         assert isinstance(profile, Profile), "the part `profile` is a Profile"
         assert isinstance(condition, Condition), "the part `condition` is a Condition"
         assert isinstance(totals, Totals), "the part `totals` is a Totals"
-        assert isinstance(flow, Flow), "the part `flow` is a Flow"
         assert isinstance(trades, Trades), "the part `trades` is a Trades"
-        return Account(profile, condition, totals, flow, trades, histories, holdings, orders, ended)
+        return Account(profile, condition, totals, _flow(parts), trades, histories, holdings, orders, ended)
 
     def shared_parts(self, shared: Shared) -> Mapping[str, Part]:
         """The shared state in parts: a mark changes often, an instrument hardly ever."""
@@ -168,6 +177,25 @@ def _members(shared: Shared) -> tuple[tuple[str, Mapping[str, Part]], ...]:
         ("calendar", shared.calendars), ("status", shared.statuses),
         ("strategy", shared.strategies), ("switch", shared.switches), ("action", shared.actions),
     )  # fmt: skip
+
+
+def _flow(parts: Mapping[str, Part]) -> Flow:
+    """What went through lately, from the parts of an account; of an earlier state from the one part it has."""
+    earlier = parts.get("flow")
+    if isinstance(earlier, EarlierFlow):
+        return flow_of(earlier)
+    pages: dict[str, list[Page]] = {}
+    buckets: dict[str, dict[str, Bucket]] = {"intents": {}, "prints": {}}
+    for name, part in parts.items():
+        kind, _, member = name.partition(":")
+        if isinstance(part, Page):
+            pages.setdefault(member.rpartition(":")[0], []).append(part)
+        elif isinstance(part, Bucket):
+            buckets[kind][name] = part
+    times = {name: tuple(sorted(pages[name], key=attrgetter("number"))) for name in sorted(pages)}
+    rejects = parts.get("rejects", NO_REJECTS)
+    assert isinstance(rejects, Rejects), "the part `rejects` is a Rejects"
+    return Flow(rejects, times, **buckets)
 
 
 def _fold(turn: Turn, record: Record) -> None:

@@ -14,8 +14,9 @@ from schemas.risk import Exposure, Limit, LimitUse, RiskSnapshot, ScenarioResult
 from schemas.scalars import DAY_US, SECOND_US, rounded
 from streams.accounts.risk.bounds import Bounds, compiled
 from streams.accounts.risk.exposures import account_book, by_dimension
-from streams.accounts.risk.flow import MINUTE_US
+from streams.accounts.risk.flow import RATES
 from streams.accounts.risk.portfolio import Measures, measure, stressed
+from streams.accounts.risk.recent import MINUTE_US, count
 from streams.accounts.risk.states import state_of
 from streams.accounts.risk.view import initial_rate
 from streams.accounts.turn import Turn
@@ -23,7 +24,7 @@ from streams.accounts.valuation import conversion, in_base
 
 ZERO = Decimal(0)
 
-FOLD_VERSION = 2
+FOLD_VERSION = 3
 """Rises when the same inputs no longer give the same outputs or states."""
 
 ANALYSIS_US = SECOND_US
@@ -177,8 +178,8 @@ def _uses(turn: Turn, standing: Standing, more: Mapping[str, Decimal]) -> list[L
     values.update(more)
     values["net_exposure_max"] = abs(standing.net)
     since = turn.now_us - MINUTE_US
-    for name, times in (("orders_per_minute_max", flow.orders), ("messages_per_minute_max", flow.messages)):
-        values[name] = Decimal(sum(1 for at in times.get("ACCOUNT|", ()) if at > since))
+    for kind, name in RATES:
+        values[name] = Decimal(count(flow.times.get(f"{kind}|{Scope.ACCOUNT}|", ()), since))
     return [_use(name, values[name], own[name]) for name in sorted(values) if name in own]
 
 

@@ -20,6 +20,7 @@ from streams.accounts.losses import watch_losses
 from streams.accounts.orders.order import Order
 from streams.accounts.queries import UNANSWERED, again_us, first_asked, is_due, query, stale
 from streams.accounts.risk.portfolio import History, with_close
+from streams.accounts.risk.recent import MINUTE_US, newest_of
 from streams.accounts.shared import WINDOW_US
 from streams.accounts.snapshot import say_account, say_snapshot
 from streams.accounts.turn import Turn
@@ -47,7 +48,7 @@ def tick(turn: Turn) -> None:
     if profile.waiting and profile.waiting[0].effective_at_us <= now_us:
         _put_into_force(turn)
     roll(turn)
-    if account.flow.intents or account.flow.prints:
+    if account.flow.times or account.condition.latches:
         _sweep(turn)
     if account.orders or account.ended:
         _ask(turn)
@@ -146,12 +147,12 @@ def _put_into_force(turn: Turn) -> None:
 
 
 def _sweep(turn: Turn) -> None:
-    """Forget wishes that can no longer come, fingerprints older than a day, and latches that ended."""
+    """Forget series without a time in the last minute, and latches that ended."""
     flow, now_us = turn.account.flow, turn.now_us
-    if _oldest(flow.intents, _itself) < now_us or now_us - _oldest(flow.prints, _itself) >= DAY_US:
-        intents = {name: until for name, until in flow.intents.items() if until >= now_us}
-        prints = {name: at for name, at in flow.prints.items() if now_us - at < DAY_US}
-        turn.change(flow=replace(flow, intents=intents, prints=prints))
+    since = now_us - MINUTE_US
+    if _oldest(flow.times, newest_of) <= since:
+        times = {series: pages for series, pages in flow.times.items() if newest_of(pages) > since}
+        turn.change(flow=replace(flow, times=times))
     condition = turn.account.condition
     if any(one.until_us and one.until_us <= now_us for one in condition.latches.values()):
         latches = {key: one for key, one in condition.latches.items() if not one.until_us or one.until_us > now_us}
@@ -198,10 +199,6 @@ def _oldest(members: Mapping[str, _Timed], time_of: Callable[[_Timed], int]) -> 
         _oldest_of.clear()
     _oldest_of[id(members)] = (members, oldest)
     return oldest
-
-
-def _itself(time_us: int) -> int:
-    return time_us
 
 
 def _updated_us(order: Order) -> int:

@@ -15,6 +15,7 @@ from schemas.scalars import rounded
 from streams.accounts.account import Account, Holding
 from streams.accounts.orders.order import Order
 from streams.accounts.positions.ledger import unrealised
+from streams.accounts.risk.recent import kept
 from streams.accounts.shared import Shared
 from streams.accounts.valuation import ONE, conversion, equity_of, marked, swapped, terms_of
 
@@ -62,8 +63,8 @@ class Turn:
 
     def note_intent(self, intent_id: str, valid_until_us: int) -> None:
         """Remember a wish as long as it can come again."""
-        flow = self.account.flow
-        known = {**flow.intents, intent_id: max(valid_until_us, self.now_us)}
+        flow, until = self.account.flow, max(valid_until_us, self.now_us)
+        known = kept(flow.intents, "intents", intent_id, until, self.shared.time.now_us)
         self.account = replace(self.account, flow=replace(flow, intents=known))
 
     def put_holding(self, holding: Holding, instrument: Instrument) -> Holding:

@@ -16,7 +16,7 @@ from streams.accounts.positions.contract import value
 from streams.accounts.risk.bounds import Bounds
 from streams.accounts.risk.check_order import is_sound
 from streams.accounts.risk.checks import evaluate
-from streams.accounts.risk.flow import counted, fingerprint
+from streams.accounts.risk.flow import counted, is_answered, printed
 from streams.accounts.risk.guards import deviation_of
 from streams.accounts.risk.reading import text
 from streams.accounts.risk.sizing import Money, Sized, rounded_to_lot, size
@@ -45,7 +45,7 @@ def order_id(account_id: str, cause: str, leg: str = "") -> str:
 
 def wish(turn: Turn, intent: TradeIntent) -> None:
     """Answer one wish with a verdict, and with an order where it is approved. The same wish twice is one."""
-    if intent.intent_id in turn.account.flow.intents:
+    if is_answered(turn.account.flow, intent.intent_id, turn.shared.time.now_us):
         return
     turn.note_intent(intent.intent_id, intent.valid_until_us)
     instrument = turn.instrument(intent.instrument_id)
@@ -197,11 +197,10 @@ def send_if_approved(turn: Turn, view: View, before: list[CheckResult]) -> Order
 
 def note_sent(turn: Turn, proposal: Proposal) -> None:
     """Count a message that goes out, and remember what it looked like."""
-    flow = counted(
-        turn.account.flow, turn.account.profile.venue, proposal.strategy_id, turn.now_us, proposal.replaces is None
-    )
-    prints = {**flow.prints, fingerprint(proposal): turn.now_us}
-    turn.change(flow=replace(flow, prints=prints))
+    profile, bounds = turn.account.profile, Bounds(turn.account.profile.limits)
+    is_order = proposal.replaces is None
+    flow = counted(turn.account.flow, bounds, profile.venue, proposal.strategy_id, turn.now_us, is_order)
+    turn.change(flow=printed(flow, bounds, proposal, turn.now_us))
 
 
 def _command(turn: Turn, view: View) -> SubmitOrder:

@@ -68,6 +68,19 @@ class Bounds:
         """The account's own limit of this name, whatever narrower scopes say; or None."""
         return self._compiled.own.get(name)
 
+    def of(self, name: str, scope: Scope, scope_id: str) -> Limit | None:
+        """The limit of this name that one scope inside the account sets, or None."""
+        inside = self._compiled.inside.get(name)
+        return None if inside is None else inside.get((scope, scope_id))
+
+    def largest(self, name: str) -> Decimal | None:
+        """The largest value of this name in any scope; None where none is set."""
+        own, inside = self._compiled.own.get(name), self._compiled.inside.get(name, {})
+        values = [limit.value for limit in inside.values()]
+        if own is not None:
+            values.append(own.value)
+        return max(values, default=None)
+
     def value(self, name: str) -> Decimal | None:
         """The bound in force: the narrowest limit, scaled; None where none is set."""
         limit = self.limit(name)

@@ -1,13 +1,13 @@
 """Checks of time, flow and standing: states, losses, rates, repeats, signals, discrepancies."""
 
-from bisect import bisect_right
 from decimal import Decimal
 
 from schemas.control import Scope, TradingState
 from schemas.order import OrderStatus
 from schemas.scalars import SECOND_US
-from streams.accounts.risk.flow import MINUTE_US, fingerprint, scopes_of
+from streams.accounts.risk.flow import limits_on, printed_at
 from streams.accounts.risk.reading import PASSED, Reading, denied, passed, text, within
+from streams.accounts.risk.recent import MINUTE_US, count
 from streams.accounts.risk.states import state_of
 from streams.accounts.risk.view import View
 
@@ -78,26 +78,23 @@ def model_approved(view: View) -> Reading:
 
 
 def order_rate(view: View) -> Reading:
-    return _rate(view, "orders_per_minute_max", "ORDER_RATE", view.account.flow.orders)
+    return _rate(view, "orders", "orders_per_minute_max", "ORDER_RATE")
 
 
 def message_rate(view: View) -> Reading:
-    return _rate(view, "messages_per_minute_max", "MESSAGE_RATE", view.account.flow.messages)
+    return _rate(view, "messages", "messages_per_minute_max", "MESSAGE_RATE")
 
 
-def _rate(view: View, name: str, code: str, times: dict[str, tuple[int, ...]]) -> Reading:
+def _rate(view: View, kind: str, name: str, code: str) -> Reading:
     """Messages of the last minute, this one included, in every scope against the limit of that scope."""
     since = view.now_us - MINUTE_US
     reading = None
-    for scope, key in scopes_of(view.account.profile.venue, view.proposal.strategy_id):
-        limit = view.bounds.own(name) if scope is Scope.ACCOUNT else view.bounds.anywhere(name, scope).get(key)
-        if limit is None:
-            continue
-        sent = times.get(f"{key[0]}|{key[1]}", ())
-        count = 1 + len(sent) - bisect_right(sent, since)
-        if count > limit.value:
-            return denied(code, count, limit.value, f"scope={key[0]}|{key[1]}")
-        reading = passed(count, limit.value)
+    times = view.account.flow.times
+    for scope, limit in limits_on(view.bounds, name, view.account.profile.venue, view.proposal.strategy_id):
+        sent = 1 + count(times.get(f"{kind}|{scope}", ()), since)
+        if sent > limit.value:
+            return denied(code, sent, limit.value, f"scope={scope}")
+        reading = passed(sent, limit.value)
     return reading if reading is not None else within(view, name, ZERO, code)
 
 
@@ -140,7 +137,7 @@ def duplicate(view: View) -> Reading:
     window = view.bounds.value("duplicate_window")
     if window is None or view.emergency:
         return passed(name)
-    at = account.flow.prints.get(fingerprint(proposal))
+    at = printed_at(account.flow, proposal)
     if at is not None and view.now_us - at < window * SECOND_US and proposal.replaces is None:
         return denied("DUPLICATE", Decimal(view.now_us - at) / SECOND_US, window)
     return passed(name, window)

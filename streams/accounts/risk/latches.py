@@ -11,37 +11,39 @@ from streams.accounts.account import Latch
 from streams.accounts.orders.order import Order
 from streams.accounts.orders.states import Trigger
 from streams.accounts.risk.bounds import Bounds
-from streams.accounts.risk.flow import MINUTE_US, TIMES_MAX
+from streams.accounts.risk.flow import most_of
+from streams.accounts.risk.recent import MINUTE_US, Rejects, count, noted
 from streams.accounts.turn import Turn
 
 
 def note_execution(turn: Turn, strategy_id: str, instrument_id: str) -> None:
     """Count a fill of a strategy in one instrument; too many in a minute latch."""
     bounds = Bounds(turn.account.profile.limits, strategy_id, instrument_id)
-    bound = bounds.value("executions_per_minute_max")
-    if bound is None:
+    limit = bounds.limit("executions_per_minute_max")
+    if limit is None:
         return
     scope_id = f"{strategy_id}/{instrument_id}"
-    flow = turn.account.flow
-    since = turn.now_us - MINUTE_US
-    times = (*(at for at in flow.executions.get(scope_id, ()) if at > since), turn.now_us)[-TIMES_MAX:]
-    turn.change(flow=replace(flow, executions={**flow.executions, scope_id: times}))
-    if len(times) > bound:
-        latch(turn, "repeated_execution", scope_id, str(len(times)), bound, instrument_id)
+    flow, series = turn.account.flow, f"executions|{scope_id}"
+    times = noted(flow.times, series, turn.now_us, most_of(limit))
+    turn.change(flow=replace(flow, times=times))
+    executions = count(times[series], turn.now_us - MINUTE_US)
+    if executions > limit.value:
+        latch(turn, "repeated_execution", scope_id, str(executions), limit.value, instrument_id)
 
 
 def note_outcome(turn: Turn, order: Order, trigger: Trigger) -> None:
     """Count consecutive rejects of a strategy; too many latch, an acknowledgement or fill begins anew."""
     strategy_id = order.strategy_id
     flow = turn.account.flow
-    count = flow.rejects.get(strategy_id, 0)
+    rejects = flow.rejects.counts
+    before = rejects.get(strategy_id, 0)
     if trigger is Trigger.REJECTED and order.shown is OrderStatus.REJECTED:
-        turn.change(flow=replace(flow, rejects={**flow.rejects, strategy_id: count + 1}))
+        turn.change(flow=replace(flow, rejects=Rejects({**rejects, strategy_id: before + 1})))
         bound = Bounds(turn.account.profile.limits, strategy_id).value("consecutive_rejects_max")
-        if bound is not None and count + 1 >= bound:
-            latch(turn, "consecutive_rejects", strategy_id, str(count + 1), bound)
-    elif count and trigger in (Trigger.NEW, Trigger.TRADE):
-        turn.change(flow=replace(flow, rejects={key: n for key, n in flow.rejects.items() if key != strategy_id}))
+        if bound is not None and before + 1 >= bound:
+            latch(turn, "consecutive_rejects", strategy_id, str(before + 1), bound)
+    elif before and trigger in (Trigger.NEW, Trigger.TRADE):
+        turn.change(flow=replace(flow, rejects=Rejects({key: n for key, n in rejects.items() if key != strategy_id})))
 
 
 def latch(
@@ -72,10 +74,11 @@ def rearm(turn: Turn, check_id: str, author: str, reason: str) -> bool:
         return False
     latches = {key: one for key, one in condition.latches.items() if key not in gone}
     flow = turn.account.flow
-    rejects = {key: n for key, n in flow.rejects.items() if f"consecutive_rejects|{key}" not in gone}
-    executions = {key: t for key, t in flow.executions.items() if f"repeated_execution|{key}" not in gone}
+    rejects = {key: n for key, n in flow.rejects.counts.items() if f"consecutive_rejects|{key}" not in gone}
+    counted = {f"executions|{key.partition('|')[2]}" for key in gone if key.startswith("repeated_execution|")}
+    times = {series: pages for series, pages in flow.times.items() if series not in counted}
     turn.change(
-        condition=replace(condition, latches=latches), flow=replace(flow, rejects=rejects, executions=executions)
+        condition=replace(condition, latches=latches), flow=replace(flow, rejects=Rejects(rejects), times=times)
     )
     for key in gone:
         name, scope_id = key.split("|", 1)
