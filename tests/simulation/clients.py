@@ -507,22 +507,16 @@ class SimProducer:
         return timed_out
 
 
-class SimAdmin:
-    """What recovery asks of an administrator."""
+class SimAsker:
+    """What recovery asks of a client that knows a group and does not join it."""
 
-    def __init__(self, broker: Broker):
+    def __init__(self, broker: Broker, group: str):
         self._broker = broker
-        self._world = broker.world
+        self._group = group
 
-    def list_consumer_group_offsets(
-        self, request: list[Any], require_stable: bool, request_timeout: float
-    ) -> Mapping[str, Any]:
-        (asked,) = request
-        places = asked.topic_partitions
-
+    def committed(self, places: Sequence[Any], _timeout: float) -> list[Any]:
         def answer() -> list[Any]:
-            group = self._broker.group(asked.group_id, places[0].topic)
-            withheld = require_stable and self._broker.laws.withholds_unstable
+            group, withheld = self._broker.group(self._group, places[0].topic), self._broker.laws.withholds_unstable
             return [
                 SimpleNamespace(
                     partition=place.partition,
@@ -533,7 +527,19 @@ class SimAdmin:
                 for place in places
             ]
 
-        return {asked.group_id: _Done(SimpleNamespace(topic_partitions=self._world.call("ask_committed", answer)))}
+        found: list[Any] = self._broker.world.call("ask_committed", answer)
+        return found
+
+    def close(self) -> None:
+        """Nothing was joined."""
+
+
+class SimAdmin:
+    """What recovery asks of an administrator."""
+
+    def __init__(self, broker: Broker):
+        self._broker = broker
+        self._world = broker.world
 
     def list_offsets(
         self, wanted: Mapping[Any, Any], isolation_level: Any, request_timeout: float
@@ -565,4 +571,4 @@ class _Done:
         return self._value
 
 
-__all__ = ["SimAdmin", "SimConsumer", "SimProducer", "Stored", "Told"]
+__all__ = ["SimAdmin", "SimAsker", "SimConsumer", "SimProducer", "Stored", "Told"]

@@ -28,7 +28,7 @@ from streams.runtime.recovery import Recovery
 from streams.runtime.room import Room
 from streams.runtime.traces import Spans
 from tests.simulation.broker import Broker
-from tests.simulation.clients import SimAdmin, SimConsumer, SimPlainProducer, SimProducer
+from tests.simulation.clients import SimAdmin, SimAsker, SimConsumer, SimPlainProducer, SimProducer
 from tests.simulation.persons import Persons, skipped
 from tests.simulation.threads import Clock, Hands, Threads
 from tests.simulation.world import Killed, Process, Task, World
@@ -247,6 +247,7 @@ def simulated(site: Site) -> Iterator[None]:
         "fail_stop": site.fail_stop,
         "ThreadPoolExecutor": lambda _count, name: Hands(world, name),
         "administrator": lambda _: SimAdmin(broker),
+        "asker": lambda _, group: SimAsker(broker, group),
         "room_consumer": lambda _cluster, group, instance, _on_error, _process, on_commit: SimConsumer(
             broker, group, instance, on_commit
         ),
