@@ -7,7 +7,6 @@ from msgspec import field
 from schemas.control import MarginRegime, Mode, SizingMethod, TradingState
 from schemas.record import Part
 from schemas.risk import DiscrepancyKind, Limit, LimitChange
-from schemas.scalars import DAY_US
 from streams.accounts.orders.order import Order
 from streams.accounts.positions.ledger import FLAT, Net
 from streams.accounts.risk.guards import Guard
@@ -183,8 +182,3 @@ class Account(Part, frozen=True):
     holdings: dict[str, Holding] = field(default_factory=dict)
     orders: dict[str, Order] = field(default_factory=dict)
     ended: dict[str, Order] = field(default_factory=dict)
-
-
-def day_of(time_us: int) -> int:
-    """Days since 1970 of the day to which the time belongs: a bar that ends at midnight ends its own day."""
-    return (time_us - 1) // DAY_US

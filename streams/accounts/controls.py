@@ -10,8 +10,9 @@ from schemas.execution import BrokerCash, BrokerPositions
 from schemas.order import OrderStatus
 from schemas.record import Record
 from schemas.risk import DiscrepancyKind, DiscrepancyResolved, LimitChange, RiskEventKind
-from schemas.scalars import DAY_US, rounded
-from streams.accounts.account import Profile, day_of
+from schemas.scalars import rounded
+from streams.accounts.account import Profile
+from streams.accounts.days import day_of
 from streams.accounts.discrepancies import case_id, close_case, disputed, open_case
 from streams.accounts.emergency import cancel_all, close_positions
 from streams.accounts.orders.fold import fold_not_sent
@@ -250,7 +251,7 @@ def _may_drift(turn: Turn, currency: str, difference: Decimal) -> bool:
     rate = conversion(turn.shared, currency, turn.base)
     if most is None or rate is None or not difference.is_finite():
         return False
-    condition, today = turn.account.condition, turn.now_us // DAY_US
+    condition, today = turn.account.condition, day_of(turn.now_us)
     drift = abs(difference * rate) + (condition.drift if condition.drift_day == today else ZERO)
     if drift > most:
         return False

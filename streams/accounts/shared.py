@@ -20,6 +20,7 @@ from schemas.reference import (
     TradingStatus,
 )
 from schemas.scalars import DAY_US, SECOND_US, rounded
+from streams.accounts.days import day_of
 
 WINDOW_US = 300 * SECOND_US
 """Length of one of the two windows over which the price collar looks back."""
@@ -45,7 +46,7 @@ class KnownMark(Part, frozen=True):
     """The newest mark of an instrument, and what its past tells.
 
     last, low, high, at_us: of the newest mark; low and high since the one before
-    day: day of the newest mark, days since 1970; day_first: its first mark; close: last mark of the day before it,
+    day: day of the newest mark, by `day_of`; day_first: its first mark; close: last mark of the day before it,
         and close_day that day
     window_us: start of the present collar window, with its low and high; and those of the window before
     fast, slow: variances of returns per day; returns: how many they saw
@@ -232,7 +233,7 @@ def _marks(shared: Shared, batch: MarkBatch) -> Shared:
 def _first(mark: Mark) -> KnownMark:
     return KnownMark(
         last=mark.last, low=mark.low, high=mark.high, at_us=mark.event_time_us,
-        day=mark.event_time_us // DAY_US, day_first=mark.last,
+        day=day_of(mark.event_time_us), day_first=mark.last,
         window_us=mark.event_time_us, window_low=mark.low, window_high=mark.high, day_volume=mark.volume,
         sample_us=mark.event_time_us, sample=mark.last,
     )  # fmt: skip
@@ -240,7 +241,7 @@ def _first(mark: Mark) -> KnownMark:
 
 def _next(known: KnownMark, mark: Mark) -> KnownMark:
     at_us = mark.event_time_us
-    day = at_us // DAY_US
+    day = day_of(at_us)
     new_day = day != known.day
     before_low, before_high = known.before_low, known.before_high
     if at_us - known.window_us >= WINDOW_US:

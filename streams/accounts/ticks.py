@@ -12,8 +12,8 @@ from schemas.reference import Instrument
 from schemas.risk import RiskEventKind
 from schemas.scalars import DAY_US, SECOND_US
 from streams.accounts import stops
-from streams.accounts.account import day_of
 from streams.accounts.controls import apply_limits
+from streams.accounts.days import day_of
 from streams.accounts.discrepancies import disputed
 from streams.accounts.emergency import close_positions
 from streams.accounts.losses import watch_losses

@@ -277,3 +277,15 @@ def test_every_check_limit_and_scenario_is_on_the_page() -> None:
     text = page()
     for name in (*(check.check_id for check in CHECKS), *(scenario.name for scenario in SCENARIOS)):
         assert f"`{name}`" in text
+
+
+def test_the_last_mark_of_a_day_may_be_that_of_midnight_and_is_its_close() -> None:
+    it = holding(desk(), 10)
+    midnight = NOON + DAY // 2
+    it.tell(tick(midnight), mark(51, at_us=midnight))
+    assert it.shared.marks["WTI"].day == it.account.totals.day
+    it.tell(tick(midnight + 1), mark(52, at_us=midnight + 1))
+    known = it.shared.marks["WTI"]
+    assert (known.close, known.close_day, known.day_first) == (D(51), it.account.totals.day - 1, D(52))
+    history = it.account.histories["WTI"]
+    assert (history.days[-1], history.closes[-1]) == (known.close_day, 51.0)
