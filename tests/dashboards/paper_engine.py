@@ -28,6 +28,7 @@ from connectors.registry.publish import codec_of
 from schemas.control import AccountOpened, CashMovement, Mode
 from schemas.intent import ManualAction, ManualOrder
 from schemas.market import BarBatch, Heartbeat
+from schemas.metrics import RECORDS_READ
 from schemas.order import Side
 from schemas.record import Record
 from schemas.reference import Instrument
@@ -43,7 +44,7 @@ from tests.builders import instrument
 QUANTUMLEAP = str(Path(sys.executable).parent / "quantumleap")
 ENVIRONMENT = "watched"
 BAR_US = SECOND_US
-PATIENCE_S = 120.0
+PATIENCE_S = 240.0
 ENVIRON = {name: value for name, value in os.environ.items() if not name.startswith("QL_")}
 
 
@@ -138,6 +139,7 @@ def running(
             "QL_RECONCILE_S": "2",
         }
         subprocess.run([QUANTUMLEAP, "setup"], env=ENVIRON | variables, check=True, capture_output=True)
+        processes: dict[str, subprocess.Popen[bytes]] = {}
         for role in ("worker", "clock", "relay", "sink"):
             command = [sys.executable, "-m", "streams.worker"] if role == "worker" else [QUANTUMLEAP, role]
             port = choose_free()
@@ -147,8 +149,9 @@ def running(
             )
             stack.callback(_ended, process)
             engine.ports[role] = port
-        for role, port in engine.ports.items():
-            until(lambda port=port: _answers(port), f"{role} answers")  # type: ignore[misc]  # a lambda of a loop
+            processes[role] = process
+        for role, process in processes.items():
+            until(lambda of=(role, process): _began(engine, *of), f"{role} answers")  # type: ignore[misc]  # a loop's
         _trade(engine, kafka, registry)
         yield engine
 
@@ -158,9 +161,10 @@ def _ended(process: "subprocess.Popen[bytes]") -> None:
     process.wait(60)
 
 
-def _answers(port: int) -> bool:
+def _began(engine: Engine, role: str, process: "subprocess.Popen[bytes]") -> bool:
+    assert process.poll() is None, f"{role} ended with {process.returncode}"
     try:
-        return httpx.get(f"http://127.0.0.1:{port}/live", timeout=5, trust_env=False).status_code == 200
+        return httpx.get(f"http://127.0.0.1:{engine.ports[role]}/live", timeout=5, trust_env=False).status_code == 200
     except httpx.TransportError:
         return False
 
@@ -189,7 +193,9 @@ def _trade(engine: Engine, kafka: KafkaServer, registry: RegistryServer) -> None
     feeding = threading.Event()
     feeder = threading.Thread(target=_feed, args=(write, feeding), daemon=True)
     feeder.start()
-    until(lambda: "quantumleap_equity" in engine.samples(), "an account is priced")
+    until(lambda: "quantumleap_equity" in engine.samples(), "an account is opened")
+    until(lambda: _has_read(engine, "accounts", "MarkBatch"), "the account knows what its instrument is worth")
+    until(lambda: _has_read(engine, "strategies", "Bar"), "the strategy knows its market")
     until(lambda: _ready(engine), "the worker is ready")
     write("publishers", _signal("oracle", 1), _signal("nobody", 1))
     write("control", _order("too-much", "demo", 10**9), _order("wrong-mode", "other", 1))
@@ -221,6 +227,11 @@ def _of_another(record: Record) -> Record | None:
 def _ready(engine: Engine) -> bool:
     port = engine.ports["worker"]
     return httpx.get(f"http://127.0.0.1:{port}/ready", timeout=5, trust_env=False).status_code == 200
+
+
+def _has_read(engine: Engine, role: str, record: str) -> bool:
+    read = engine.samples().get(RECORDS_READ.name, {})
+    return any(f'record="{record}",role="{role}"' in labels for labels in read)
 
 
 def _feed(write: Callable[..., None], stop: threading.Event) -> None:

@@ -49,9 +49,16 @@ def test_nothing_else_is_exported(engine: Engine) -> None:
 def test_every_role_answers_with_its_version_and_says_that_it_is_ready(engine: Engine) -> None:
     text = engine.text()
     for role in engine.ports:
-        mine = f'environment="{ENVIRONMENT}",role="{role}"'
-        assert re.search(rf'^quantumleap_build{{{mine},version="[0-9.]+"}} 1', text, re.M)
-        assert re.search(rf'^quantumleap_ready{{{mine},reason="process"}} 1', text, re.M)
+        here = f'environment="{ENVIRONMENT}"'
+        assert re.search(rf'^quantumleap_build{{{here},role="{role}",version="[0-9.]+"}} 1', text, re.M)
+        assert re.search(rf'^quantumleap_ready{{{here},reason="process",role="{role}"}} 1', text, re.M)
+
+
+def test_whoever_reads_a_topic_says_how_far_it_is(engine: Engine) -> None:
+    samples = engine.samples()
+    for metric in (metrics.LAG_RECORDS, metrics.LAG_SECONDS, metrics.APPLIED_OFFSET):
+        roles = set(re.findall(r'role="(\w+)"', " ".join(samples[metric.name])))
+        assert roles == {"market_data", "signals", "strategies", "accounts", "pnl", "execution", "relay"}
 
 
 def test_what_went_wrong_was_counted_under_its_own_name(engine: Engine) -> None:
