@@ -98,6 +98,7 @@ class MarksRelay:
         self.topic = MARKET_MARKS.name
         self._group = f"{environment}.relay"
         self.full_topic = MARKET_MARKS.full_name(environment)
+        self._cluster = cluster
         self._admin = administrator(cluster)
         self._places = _begin(cluster, self._group, self.full_topic)
         self._committed = dict(self._places)
@@ -150,6 +151,8 @@ class MarksRelay:
         try:
             answer[self._group].result(ANSWER_S)
         except (KafkaException, TimeoutError) as error:
+            # One that knew the group's coordinator before Kafka was away may wait for it for ever.
+            self._admin = administrator(self._cluster)
             self._say(f"! the relay's place is not committed: {error}; tried again in {COMMIT_EVERY_S:g} s")
             return
         self._committed.update(moved)
