@@ -63,7 +63,7 @@ def test_every_panel_gets_an_answer_of_its_shape_after_a_run(question: Asked, ra
         ("ql-overview", "Equity"), ("ql-overview", "Trading state"), ("ql-quality", "Bars"),
         ("ql-risk", "Use of limits"), ("ql-orders", "From signal to fill"), ("ql-execution", "By venue"),
         ("ql-execution", "Implementation shortfall"), ("ql-execution", "Price paid against benchmarks"),
-        ("ql-pnl", "Attribution"), ("ql-pnl", "Newest trades"),
+        ("ql-pnl", "Attribution"), ("ql-pnl", "By sector"),
         ("ql-positions", "Positions now"), ("ql-pnl", "Strategies"), ("ql-pnl", "P&L by day"),
         ("ql-quality", "Findings by rule"), ("ql-pipeline", "Records in ClickHouse"), ("ql-clickhouse", "Tables"),
     ],
