@@ -1,7 +1,7 @@
 """Watchdog: ends a process that stands still. What is durable is right, and the next start goes on from it.
 
-It looks once a second, from a thread of its own, at what must move: consumer threads, batches in hand, recoveries, and
-partitions with records to fold. A broker that is away is not our standstill.
+It looks once a second, from a thread of its own, at what must move: consumer threads, batches in hand, recoveries,
+partitions with records to fold, and groups that must tell us our share. A broker that is away is not our standstill.
 """
 
 import json
@@ -16,9 +16,9 @@ from confluent_kafka import KafkaException
 from streams.runtime.carrier import Carrier, Standing
 from streams.runtime.clients import Cluster
 from streams.runtime.door import Door
-from streams.runtime.fail_stop import fail_stop
+from streams.runtime.fail_stop import REFUSED, fail_stop
 from streams.runtime.intake import Arrival
-from streams.runtime.offsets import Offsets
+from streams.runtime.offsets import Offsets, TopicGone
 from streams.runtime.orphans import Orphans
 from streams.runtime.recovery import Recovery
 
@@ -26,6 +26,10 @@ LOOK_EVERY_S = 1.0
 BATCH_S = 30.0
 """A batch may be folded and tried again for so long."""
 LAG_S = 30.0
+"""Records may lie unread in a partition of ours for so long, or twice so long where the client says that none do."""
+UNOWNED_S = 30.0
+"""A room that owns nothing for so long asks whether its group has a coordinator that answers."""
+COORDINATOR_S = 10.0
 RECOVERY_S = 60.0
 CALM_S = 10.0
 """For so long no client may have met an error before groups are asked about.
@@ -58,6 +62,7 @@ class Watched(Protocol):
 
     name: str
     source: str
+    group: str
     carrier: Carrier
 
 
@@ -74,6 +79,9 @@ class Watchdog:
         self._batch_s = batch_s
         self._watched: list[tuple[Watched, Door | None]] = []
         self.orphans = Orphans(cluster)
+        self._owned_at: dict[str, float] = {}
+        self._asked_at: dict[str, float] = {}
+        self._ends: dict[tuple[str, int], int] = {}
         self._client_errors = 0
         self._calm_since = time.monotonic()
         self._stopping = threading.Event()
@@ -98,6 +106,8 @@ class Watchdog:
         while not self._stopping.wait(LOOK_EVERY_S):
             try:
                 self._look()
+            except TopicGone as error:
+                fail_stop(str(error), code=REFUSED)
             except (KafkaException, TimeoutError) as error:
                 # Kafka does not answer: that is not our standstill.
                 self.orphans.forget()
@@ -118,6 +128,7 @@ class Watchdog:
             if since is not None and now - since > self._batch_s:
                 self._end_fold(watched, door, now - since)
             self._look_at_lag(watched, now)
+            self._look_at_coordinator(watched, now)
         if self._is_calm(now):
             self.orphans.look()
 
@@ -146,20 +157,51 @@ class Watchdog:
         fail_stop(f"{watched.name}: a fold does not return: {words}")
 
     def _look_at_lag(self, watched: Watched, now: float) -> None:
-        """End a process whose consumer does not fetch what is there."""
+        """End a process whose consumer does not fetch what is there.
+
+        The client may say that a partition has no more although it has: what was known to be there the last time that
+        we asked, and is not read yet, tells.
+        """
         carrier = watched.carrier
-        stuck = [
+        still = [
             partition
             for partition, owned in list(carrier.owned.items())
-            if owned.standing is Standing.LIVE and not owned.at_end and now - owned.moved_at > LAG_S
+            if owned.standing is Standing.LIVE and now - owned.moved_at > LAG_S
         ]
-        if not stuck or not carrier.is_open or carrier.pending:
+        if not still or not carrier.is_open or carrier.pending or now - self._asked_at.get(watched.name, 0) < LAG_S:
             return
-        ends = Offsets(self._cluster, give_up_s=0).committed_ends(watched.source, stuck)
+        self._asked_at[watched.name] = now
+        ends = Offsets(self._cluster, give_up_s=0).committed_ends(watched.source, still)
         for partition, end in ends.items():
+            known = self._ends.pop((watched.name, partition), 0)
             owned = carrier.owned.get(partition)
-            if owned is not None and not owned.at_end and end > owned.seen and now - owned.moved_at > LAG_S:
+            if owned is None or owned.standing is not Standing.LIVE or now - owned.moved_at <= LAG_S:
+                continue
+            if max(known, 0 if owned.at_end else end) > owned.seen:
                 fail_stop(
                     f"{watched.name}: partition {partition} has records up to {end}, stands at {owned.seen} and "
                     f"has not moved for {now - owned.moved_at:.0f} s"
                 )
+            self._ends[watched.name, partition] = end
+
+    def _look_at_coordinator(self, watched: Watched, now: float) -> None:
+        """End a process whose group has no coordinator that answers although Kafka does: nobody else would tell of it.
+
+        Kafka does not try again to load what a coordinator could not load; a client is sent to it for ever.
+        """
+        if watched.carrier.owned:
+            self._owned_at[watched.name] = now
+            return
+        if now - self._owned_at.setdefault(watched.name, now) < UNOWNED_S:
+            return
+        self._owned_at[watched.name] = now
+        offsets = Offsets(self._cluster, give_up_s=COORDINATOR_S)
+        offsets.ends(watched.source, [0])
+        try:
+            offsets.committed(watched.group, watched.source, [0])
+        except (KafkaException, TimeoutError) as error:
+            fail_stop(
+                f"{watched.name}: Kafka answers, but the coordinator of group {watched.group} does not. If a "
+                f"broker's log says that it failed to load __consumer_offsets, restart that broker",
+                error,
+            )

@@ -2,7 +2,7 @@
 
 SUMS_ENVIRONMENT, SUMS_BOOTSTRAP, SUMS_SLOT, SUMS_FOLDER are needed. SUMS_FIXED (1): fixed membership. SUMS_PROTOCOL:
 classic or consumer. SUMS_SESSION_MS (6000): after so much silence its partitions are another's. SUMS_HOLE: a file;
-when it names a stage of the transaction, the process stops itself there.
+when it names a stage of the transaction, the process stops itself there; when it says `deaf`, it fetches no more.
 """
 
 import os
@@ -10,6 +10,7 @@ import signal
 from pathlib import Path
 
 from streams.runtime.app import RoomApp
+from streams.runtime.carrier import Carrier
 from streams.runtime.clients import Cluster, GroupProtocol
 from tests.streams.runtime.sums import SUMS_MAP, SumsRoom, sums_codec
 
@@ -20,6 +21,14 @@ def stop_at(stage: str) -> None:
     if hole.exists() and hole.read_text() == stage:
         hole.unlink()
         os.kill(os.getpid(), signal.SIGSTOP)
+
+
+def go_deaf(carrier: Carrier) -> None:
+    """Let the client fetch nothing any more where the harness asked for it, as one does that forgot a partition."""
+    hole = Path(os.environ["SUMS_HOLE"])
+    if hole.exists() and hole.read_text() == "deaf":
+        hole.unlink()
+        carrier.order(lambda consumer: consumer.pause(consumer.assignment()))
 
 
 def build() -> RoomApp:
@@ -38,11 +47,17 @@ def build() -> RoomApp:
         topic_map=SUMS_MAP,
         replication=int(environ.get("SUMS_REPLICATION", "1")),
     )
+
+    def stage(name: str) -> None:
+        if "SUMS_HOLE" in environ:
+            stop_at(name)
+            go_deaf(room.carrier)
+
     room = app.room(
         SumsRoom(),
         slot=environ["SUMS_SLOT"],
         fixed_membership=environ.get("SUMS_FIXED", "1") == "1",
-        stage=stop_at if "SUMS_HOLE" in environ else lambda _: None,
+        stage=stage,
     )
 
     @app.agent(room.inbox)
