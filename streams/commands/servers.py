@@ -53,6 +53,7 @@ def start_all(settings: "Settings") -> Addresses:
     """Start or find, at once, the servers that no address was given for; each is told as ready only once it answers."""
     from connectors.embedded.clickhouse import ClickHouseServer  # noqa: PLC0415 - not installed everywhere
     from connectors.embedded.kafka import KafkaServer  # noqa: PLC0415
+    from connectors.embedded.kafka_runtime import find_runtime  # noqa: PLC0415
     from connectors.embedded.registry import RegistryServer  # noqa: PLC0415
     from streams.commands.topic_tools import kafka_address  # noqa: PLC0415
 
@@ -70,6 +71,9 @@ def start_all(settings: "Settings") -> Addresses:
         return ClickHouseServer.start(folder / "clickhouse", port=settings.clickhouse_port, say=say).url
 
     given = kafka_address(settings) if settings.bootstrap_servers else ""
+    if not given:
+        # What may be missing, or take long to fetch, is said before any server writes anything.
+        find_runtime(kafka_dir=settings.kafka_dir, cache=None, java=None, say=say)
     with ThreadPoolExecutor(3) as at_once:
         addresses = [
             at_once.submit(_answering, name, what, address, start)

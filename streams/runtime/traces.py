@@ -69,7 +69,10 @@ def hop_of(
     if came is not None and not isinstance(record, Signal):
         trace_id, parent_id = came
     else:
-        signal = next(filter(None, map(_signal_of, (record, *said))), None)
+        order_id = next(filter(None, (getattr(one, "client_order_id", "") for one in said)), "")
+        # A fill may move other orders, of other signals: whose it is, only what it says of its own order tells.
+        mine = [one for one in said if getattr(one, "client_order_id", "") == order_id]
+        signal = next(filter(None, map(_signal_of, (record, *mine))), None)
         if signal is None or not isinstance(record, Signal | SubmitOrder | ExecutionReport):
             return None
         trace_id, link = _hex(signal, size=16), came
@@ -77,7 +80,6 @@ def hop_of(
             # Not what the signal said, but what came of it, as a stop does: nobody stands between.
             parent_id = span_id(ACCEPTOR, short_id(signal))
         elif isinstance(record, ExecutionReport):
-            order_id = next(filter(None, (getattr(one, "client_order_id", "") for one in said)), "")
             parent_id = span_id(SUBMITTER, short_id(f"{SubmitOrder.__name__}/{order_id}"))
     kind = type(record).__name__
     told = [("record", kind), ("outputs", ",".join(type(one).__name__ for one in said))]

@@ -13,7 +13,7 @@ from streams.runtime.traces import Hop, OpenTelemetrySpans
 from tests.simulation.chain import ENGINE
 from tests.simulation.histories import plan_of, run
 
-SEEDS = 8
+SEEDS = 12
 WAY = [
     "signals Signal", "strategies AcceptedSignal", "accounts TradeIntent", "execution SubmitOrder",
     "accounts ExecutionReport",
