@@ -9,7 +9,7 @@ last seconds.
 import re
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -189,8 +189,9 @@ class Engine:
         )
 
     def _connect(self) -> _Connection:
+        connect: Callable[[str], object] = chdb.connect  # some builds of the package have types, and not for this
         try:
-            return cast(_Connection, chdb.connect(self._path))
+            return cast(_Connection, connect(self._path))
         except RuntimeError as error:
             raise _translated(error) from error
 
