@@ -15,7 +15,7 @@ from tests.paths import ROOT, SHARED
 CASES = Path(__file__).parent / "cases"
 
 
-@pytest.mark.parametrize("name", ["performance_stats.json", "empyrical_more.json"])
+@pytest.mark.parametrize("name", ["performance_stats.json", "empyrical_more.json", "empyrical_drawn.json"])
 def test_every_published_statistic_agrees(name: str) -> None:
     outcomes = command.run(str(CASES / name))
     assert outcomes
