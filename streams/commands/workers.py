@@ -1,6 +1,6 @@
 """`worker`, `status`, `deadletters` and `verify`: running rooms, and looking after them."""
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -34,25 +34,25 @@ def worker(
     live_venue: Annotated[str | None, typer.Option(help="The venue's name, typed out, to trade for real.")] = None,
 ) -> None:
     """Run roles until stopped, started again whenever they end themselves. SIGTERM drains."""
-    from streams.worker import NotMeant, roles_named, supervise  # noqa: PLC0415 - help must be quick
+    from streams.commands.settings_of import settings  # noqa: PLC0415 - help must be quick
+    from streams.worker import NotMeant, roles_named, supervise  # noqa: PLC0415
 
-    chosen = _reachable(slot=slot, health_port=health_port, mode=mode, live_venue=live_venue)
+    chosen = settings(slot=slot, health_port=health_port, mode=mode, live_venue=live_venue)
     try:
         roles_named(roles or (), chosen.mode)
     except NotMeant as error:
         raise Stop("the worker does not start", why=str(error), code=Exit.CONFIG) from error
+    chosen = _reachable(chosen)
     connect(chosen)
     code = supervise(chosen, roles or (), say, live_typed=(mode or "").lower() == "live")
     if code > 0:
         raise Stop(f"the worker ended with {code}", next_step="its last lines say what to mend")
 
 
-def _reachable(**flags: Any) -> "Settings":
+def _reachable(chosen: "Settings") -> "Settings":
     """Settings with the addresses of the embedded servers where none were given."""
-    from streams.commands.settings_of import settings  # noqa: PLC0415 - help must be quick
-    from streams.commands.topic_tools import kafka_address, registry_address  # noqa: PLC0415
+    from streams.commands.topic_tools import kafka_address, registry_address  # noqa: PLC0415 - help must be quick
 
-    chosen = settings(**flags)
     return chosen.model_copy(
         update={"bootstrap_servers": kafka_address(chosen), "registry_url": registry_address(chosen)}
     )
