@@ -35,7 +35,7 @@ backtest: $(READY) ## The same in one process, without servers
 
 test: $(READY) ## Rules, contracts, real servers, kills and whole runs: what must hold before a change lands
 	@$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not slow and not faults" tests
-	@$(BIN)/python -m pytest -q tests/journeys/test_run.py tests/faults/test_why_not_stock_faust.py tests/faults/test_sitting.py tests/soak/test_soak.py
+	@$(BIN)/python -m pytest -q tests/journeys/test_run.py tests/faults/test_sitting.py tests/soak/test_soak.py
 
 soak: $(READY) ## All tests that take long: faults, storms, journeys, boards after a run
 	@$(BIN)/python -m pytest -m "slow or faults" $(ARGS)

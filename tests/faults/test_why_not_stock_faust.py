@@ -26,7 +26,7 @@ from tests.paths import ROOT
 
 pytestmark = [pytest.mark.servers, pytest.mark.slow, pytest.mark.faults]
 
-STARTED_S = 60.0
+STARTED_S = 180.0
 
 
 class Stock:
