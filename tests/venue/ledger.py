@@ -166,8 +166,10 @@ class Ledger:
             (time_us, account, what, name, status, fault),
         )
 
-    def requests(self) -> list[dict[str, Any]]:
-        return [dict(row) for row in self._db.execute("SELECT * FROM requests ORDER BY sequence")]
+    def requests(self, after_us: int = -1) -> list[dict[str, Any]]:
+        """All requests later than this."""
+        rows = self._db.execute("SELECT * FROM requests WHERE time_us > ? ORDER BY sequence", (after_us,))
+        return [dict(row) for row in rows]
 
 
 def _plain(value: object) -> object:
