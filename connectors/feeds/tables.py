@@ -24,6 +24,11 @@ from schemas.market import BarBatch, QuoteBatch, TradeBatch
 
 Batch = BarBatch | QuoteBatch | TradeBatch
 
+_COLUMNS: dict[type[Batch], tuple[str, ...]] = {
+    BarBatch: ("times_us", "opens", "highs", "lows", "closes", "volumes"),
+    QuoteBatch: ("times_us", "bids", "asks", "bid_sizes", "ask_sizes"),
+    TradeBatch: ("times_us", "prices", "sizes"),
+}
 _MS = 1_000
 _INT64 = 2**63
 _DIGITS_MAX = 20
@@ -137,72 +142,22 @@ def texts_of(path: Path, mapping: ColumnMapping, fields: Sequence[str]) -> Itera
 
 def columns_of(batch: Batch) -> tuple[list[int], ...]:
     """All columns of a batch, times first."""
-    match batch:
-        case BarBatch():
-            return (batch.times_us, batch.opens, batch.highs, batch.lows, batch.closes, batch.volumes)
-        case QuoteBatch():
-            return (batch.times_us, batch.bids, batch.asks, batch.bid_sizes, batch.ask_sizes)
-        case TradeBatch():
-            return (batch.times_us, batch.prices, batch.sizes)
+    return tuple(getattr(batch, name) for name in _COLUMNS[type(batch)])
 
 
 def cut(batch: Batch, start: int, end: int) -> Batch:
     """Rows start..end-1 of a batch as a batch of its own, with the sequence of its first row; never empty."""
-    event_time_us, sequence = batch.times_us[end - 1], batch.sequence + start
-    match batch:
-        case BarBatch():
-            return BarBatch(
-                event_time_us=event_time_us,
-                instrument_id=batch.instrument_id,
-                feed_id=batch.feed_id,
-                sequence=sequence,
-                interval_us=batch.interval_us,
-                price_exponent=batch.price_exponent,
-                size_exponent=batch.size_exponent,
-                times_us=batch.times_us[start:end],
-                opens=batch.opens[start:end],
-                highs=batch.highs[start:end],
-                lows=batch.lows[start:end],
-                closes=batch.closes[start:end],
-                volumes=batch.volumes[start:end],
-            )
-        case QuoteBatch():
-            return QuoteBatch(
-                event_time_us=event_time_us,
-                instrument_id=batch.instrument_id,
-                feed_id=batch.feed_id,
-                sequence=sequence,
-                price_exponent=batch.price_exponent,
-                size_exponent=batch.size_exponent,
-                times_us=batch.times_us[start:end],
-                bids=batch.bids[start:end],
-                asks=batch.asks[start:end],
-                bid_sizes=batch.bid_sizes[start:end],
-                ask_sizes=batch.ask_sizes[start:end],
-            )
-        case TradeBatch():
-            return TradeBatch(
-                event_time_us=event_time_us,
-                instrument_id=batch.instrument_id,
-                feed_id=batch.feed_id,
-                sequence=sequence,
-                price_exponent=batch.price_exponent,
-                size_exponent=batch.size_exponent,
-                times_us=batch.times_us[start:end],
-                prices=batch.prices[start:end],
-                sizes=batch.sizes[start:end],
-            )
+    columns = {name: getattr(batch, name)[start:end] for name in _COLUMNS[type(batch)]}
+    return msgspec.structs.replace(
+        batch, event_time_us=batch.times_us[end - 1], sequence=batch.sequence + start, **columns
+    )
 
 
 def without(batch: Batch, dropped: set[int]) -> Batch:
     """The batch without the rows at these positions."""
     keep = [index for index in range(len(batch.times_us)) if index not in dropped]
+    names = _COLUMNS[type(batch)]
     columns = [[column[index] for index in keep] if column else [] for column in columns_of(batch)]
-    names = {
-        BarBatch: ("times_us", "opens", "highs", "lows", "closes", "volumes"),
-        QuoteBatch: ("times_us", "bids", "asks", "bid_sizes", "ask_sizes"),
-        TradeBatch: ("times_us", "prices", "sizes"),
-    }[type(batch)]
     return msgspec.structs.replace(batch, **dict(zip(names, columns, strict=True)))
 
 

@@ -1,7 +1,7 @@
-"""`market`: tell the engine what a venue says of trading in an instrument, where no feed tells it."""
+"""`market`: tell the engine what venues and issuers say of an instrument, where no feed tells it."""
 
 import time
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -9,10 +9,19 @@ from streams.commands.connections import checked, connect, mode_of, now_of
 from streams.commands.groups import group
 from streams.commands.outcome import AsJson, Exit, Stop, say, show_json
 
-market = group("Markets: say that a venue halted an instrument, and that trading goes on.")
+if TYPE_CHECKING:
+    from schemas.record import Record
+    from streams.commands.connections import Connection
+
+market = group("Markets: say that a venue halted an instrument or goes on, and what an issuer splits or pays.")
 
 InstrumentArgument = Annotated[str, typer.Argument(help="Our id of the instrument.")]
 ReasonOption = Annotated[str, typer.Option("--reason", help="The venue's words.")]
+NoticeOption = Annotated[str, typer.Option("--reason", help="The issuer's words.")]
+VersionOption = Annotated[
+    int | None,
+    typer.Option("--version", min=1, help="Number of the action, rising; the same again is one.  [default: the time]"),
+]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -32,13 +41,63 @@ def resume(instrument: InstrumentArgument, reason: ReasonOption = "", as_json: A
     _told(instrument, False, reason, as_json)
 
 
+@market.command()
+def split(
+    instrument: InstrumentArgument,
+    ratio: Annotated[str, typer.Argument(help="New units for one old unit; below 1 for a reverse split.")],
+    reason: NoticeOption = "",
+    version: VersionOption = None,
+    as_json: AsJson = False,
+) -> None:
+    """The issuer split its units: say it before the first price without it. Positions keep what they cost.
+
+    Units are multiplied; average costs, marks and guards divided. Orders at work stay as the venue says.
+    """
+    _acted(instrument, "SPLIT", {"ratio": ratio}, reason, version, as_json)
+
+
+@market.command()
+def dividend(
+    instrument: InstrumentArgument,
+    amount: Annotated[str, typer.Argument(help="Cash for one unit, in the settlement currency.")],
+    reason: NoticeOption = "",
+    version: VersionOption = None,
+    as_json: AsJson = False,
+) -> None:
+    """The issuer pays cash for each unit held now; who is short owes it."""
+    _acted(instrument, "DIVIDEND", {"amount": amount}, reason, version, as_json)
+
+
 def _told(instrument: str, halted: bool, reason: str, as_json: bool) -> None:
-    """One record for market data and every account, in one transaction; the time of saying it is its version."""
-    from schemas.edge import to_jsonable  # noqa: PLC0415 - help must be quick
-    from schemas.reference import TradingStatus  # noqa: PLC0415
-    from schemas.topics import destinations  # noqa: PLC0415
-    from streams.commands.settings_of import settings  # noqa: PLC0415
-    from streams.runtime.source import Source  # noqa: PLC0415
+    """The venue's word for market data and every account; the time of saying it is its version."""
+    from schemas.reference import TradingStatus  # noqa: PLC0415 - help must be quick
+
+    found, now_us = _environment()
+    fields: dict[str, Any] = {"event_time_us": now_us, "version": time.time_ns() // 1000}
+    status = checked(TradingStatus, {**fields, "instrument_id": instrument, "halted": halted, "reason": reason})
+    _say_together(found, status, f"{'halted' if halted else 'resumed'}    {instrument}", as_json)
+
+
+def _acted(instrument: str, kind: str, what: dict[str, str], reason: str, version: int | None, as_json: bool) -> None:
+    """The issuer's word for every account. Raises Stop where it lacks what its kind needs."""
+    from schemas.reference import CorporateAction  # noqa: PLC0415 - help must be quick
+
+    found, now_us = _environment()
+    fields: dict[str, Any] = {"event_time_us": now_us, "version": version or time.time_ns() // 1000, "kind": kind}
+    action = checked(CorporateAction, {**fields, "instrument_id": instrument, "reason": reason, **what})
+    ((name, number),) = what.items()
+    if not action.sound:
+        raise Stop(
+            f"a {kind.lower()} needs {name} above zero, and {number} is not",
+            next_step="correct it; nothing was sent",
+            code=Exit.USAGE,
+        )
+    _say_together(found, action, f"{kind.lower():<11} {instrument} {name} {number}", as_json)
+
+
+def _environment() -> "tuple[Connection, int]":
+    """The environment that trades, and its time. Raises Stop where it was never made."""
+    from streams.commands.settings_of import settings  # noqa: PLC0415 - help must be quick
 
     found = connect(settings())
     mode = mode_of(found)
@@ -48,15 +107,22 @@ def _told(instrument: str, halted: bool, reason: str, as_json: bool) -> None:
             next_step="name the one that trades in QL_ENVIRONMENT",
             code=Exit.CONFIG,
         )
-    fields: dict[str, Any] = {"event_time_us": now_of(found, mode), "version": time.time_ns() // 1000}
-    status = checked(TradingStatus, {**fields, "instrument_id": instrument, "halted": halted, "reason": reason})
+    return found, now_of(found, mode)
+
+
+def _say_together(found: "Connection", record: "Record", what: str, as_json: bool) -> None:
+    """Write the record to all of its topics in one transaction."""
+    from schemas.edge import to_jsonable  # noqa: PLC0415 - help must be quick
+    from schemas.topics import destinations  # noqa: PLC0415
+    from streams.runtime.source import Source  # noqa: PLC0415
+
     source = Source(found.cluster, found.codec, found.environment, "reference", atomic_slot="status")
     try:
         with source.together():
-            source.write(status)
+            source.write(record)
     finally:
         source.close()
-    topics = " and ".join(topic.name for topic in destinations("reference", TradingStatus))
-    say(f"✓ {'halted' if halted else 'resumed'}    {instrument}: in {topics}, in one transaction")
+    topics = " and ".join(topic.name for topic in destinations("reference", type(record)))
+    say(f"✓ {what}: in {topics}, in one transaction")
     if as_json:
-        show_json(to_jsonable(status))
+        show_json(to_jsonable(record))

@@ -138,6 +138,7 @@ class Carrier:
         self._held = False
         self._given: set[int] = set()
         self._looked_at_ends = 0.0
+        self._started = False
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name=f"carry {group}", daemon=True)
         self.owned: dict[int, Owned] = {}
@@ -153,6 +154,7 @@ class Carrier:
             self._cluster, self._group, self._instance, self._on_error, self._process, self._on_commit
         )
         self.beat = time.monotonic()
+        self._started = True
         self._thread.start()
 
     def stop(self, timeout_s: float) -> None:
@@ -166,8 +168,8 @@ class Carrier:
 
     @property
     def silent_s(self) -> float:
-        """For how long the consumer thread has not gone round."""
-        return time.monotonic() - self.beat
+        """For how long the consumer thread has not gone round; 0 until it is started: its writer may wait for Kafka."""
+        return time.monotonic() - self.beat if self._started else 0.0
 
     @property
     def pending(self) -> int:

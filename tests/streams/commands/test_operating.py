@@ -2,19 +2,25 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from schemas.control import ClockTick, KillSwitch, KillVerb, Scope
+from schemas.execution import ExecutionReport
 from schemas.market import Mark, MarkBatch
+from schemas.order import OrderStatus, Side
+from schemas.position import PositionAdjusted, PositionState
 from schemas.record import Record
+from schemas.reference import CorporateAction, CorporateActionKind
 from schemas.risk import RiskEvent, RiskEventKind
 from schemas.signal import ProviderControl
-from schemas.topics import ACCOUNTS_INBOX, CONTROL_KILL, INBOXES, SIGNALS_INBOX, Topic
+from schemas.topics import ACCOUNTS_EVENTS, ACCOUNTS_INBOX, CONTROL_KILL, INBOXES, SIGNALS_INBOX, Topic
 from streams.commands.connections import records_of
 from streams.runtime.source import Fenced, Source
 from tests.builders import money
@@ -296,6 +302,50 @@ def test_accounts_answer_a_halt_with_their_cancels(trading: Desk) -> None:
     )
     assert {check["code"] for check in denied["checks"] if check["check"] == "trading_state"} == {"TRADING_HALTED"}
     trading.ask("resume", "--reason", "test over", *READY, "--scope", "account", "--id", "A")
+
+
+def test_a_split_and_a_dividend_by_hand_reach_position_cost_and_cash_once(trading: Desk) -> None:
+    placed = trading.json("order", "place", "buy", "100", "WTI", "--account", "A", "--limit", "50", "--wait", "60")
+    report = ExecutionReport(
+        event_time_us=now_us(), account_id="A", exec_id="filled-1", client_order_id=placed["client_order_id"],
+        broker_order_id="b1", venue="PAPER", instrument_id="WTI", side=Side.BUY, exec_type=ExecType.TRADE,
+        order_status=OrderStatus.FILLED, order_quantity=Decimal(100), cumulative_quantity=Decimal(100),
+        leaves_quantity=Decimal(0), last_quantity=Decimal(100), last_price=Decimal(50), average_price=Decimal(50),
+    )  # fmt: skip
+    write(trading.connection(), [("execution", report)])
+    held = the_position(trading, lambda last: last.quantity == 100)
+    assert (held.average_price, held.realised_pnl) == (Decimal(50), Decimal(0))
+    words = ("market", "split", "WTI", "4", "--reason", "four for one", "--version", "1")
+    told = [trading.json(*words) for _ in range(2)]
+    assert [(one["kind"], one["ratio"], one["version"]) for one in told] == [("SPLIT", "4", 1)] * 2
+    the_position(trading, lambda last: last.quantity == 400)
+    trading.ask("market", "dividend", "WTI", "0.25")
+    paid = the_position(trading, lambda last: last.realised_pnl != 0)
+    assert (paid.quantity, paid.average_price, paid.realised_pnl) == (Decimal(400), Decimal("12.5"), Decimal(100))
+    adjusted = [one for one in of(trading, ACCOUNTS_EVENTS, PositionAdjusted) if isinstance(one, PositionAdjusted)]
+    assert [(one.kind, one.ratio, one.amount, one.quantity) for one in adjusted] == [
+        (CorporateActionKind.SPLIT, 4, 0, 100),
+        (CorporateActionKind.DIVIDEND, 1, Decimal("0.25"), 400),
+    ]
+
+
+def the_position(desk: Desk, wanted: Callable[[PositionState], bool]) -> PositionState:
+    """The newest word on A's position once it is as wanted."""
+    until_s = time.monotonic() + 120
+    last = None
+    while time.monotonic() < until_s:
+        said = [one for one in of(desk, ACCOUNTS_EVENTS, PositionState) if isinstance(one, PositionState)]
+        last = said[-1] if said else None
+        if last is not None and wanted(last):
+            return last
+    raise AssertionError(f"the position is {last}")
+
+
+@pytest.mark.parametrize("words", [("split", "WTI", "0"), ("dividend", "WTI", "-1"), ("split", "WTI", "two")])
+def test_an_action_that_says_nothing_of_its_kind_is_refused_and_not_sent(desk: Desk, words: tuple[str, ...]) -> None:
+    before = len(of(desk, ACCOUNTS_INBOX, CorporateAction))
+    assert "nothing was sent" in desk.ask("market", *words, code=2).stderr
+    assert len(of(desk, ACCOUNTS_INBOX, CorporateAction)) == before
 
 
 def test_the_recorded_inbox_gives_every_decision_again_and_a_doctored_record_is_found(trading: Desk) -> None:

@@ -43,6 +43,8 @@ NEEDS = {
     "strategy stop s1": (KAFKA, REGISTRY),
     "market halt WTI --reason halted": (KAFKA, REGISTRY),
     "market resume WTI": (KAFKA, REGISTRY),
+    "market split WTI 2": (KAFKA, REGISTRY),
+    "market dividend WTI 0.5": (KAFKA, REGISTRY),
     "discrepancy resolve d1 --reason seen": (KAFKA, REGISTRY),
     "discrepancy list": (KAFKA, REGISTRY),
     "risk preview buy 1 WTI --account main": (KAFKA, REGISTRY),
