@@ -135,7 +135,7 @@ class Provisioner:
         described = self._described([topic.name for topic in wanted if topic.name in existing])
         found: list[TopicDifference] = []
         for topic in wanted:
-            if topic.name not in existing:
+            if topic.name not in described:
                 found.append(TopicDifference(topic.name, Difference.CREATE, "", f"{topic.partitions} partitions"))
                 continue
             partitions, copies = existing[topic.name]
@@ -186,13 +186,19 @@ class Provisioner:
         }
 
     def _described(self, names: list[str]) -> dict[str, dict[str, str]]:
+        """Settings by topic; without those of which the broker that is asked has not heard, though another has."""
         if not names:
             return {}
         resources = [ConfigResource(ResourceType.TOPIC, name) for name in names]
         answers = self._admin.describe_configs(resources, request_timeout=self._answer_s)
-        return {
-            resource.name: {name: str(entry.value) for name, entry in self._answer("reading settings", answer).items()}
+        told = {
+            resource.name: self._answer("reading settings", answer, unless=KafkaError.UNKNOWN_TOPIC_OR_PART)
             for resource, answer in answers.items()
+        }
+        return {
+            topic: {name: str(entry.value) for name, entry in settings.items()}
+            for topic, settings in told.items()
+            if settings is not None
         }
 
     def _create(self, topics: list[DesiredTopic]) -> None:

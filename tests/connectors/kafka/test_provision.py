@@ -48,6 +48,20 @@ def test_one_broker_asks_for_one_copy() -> None:
 
 
 @pytest.mark.servers
+def test_a_topic_of_which_the_broker_that_is_asked_has_not_heard_is_waited_for(
+    kafka: KafkaServer, topic_prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted = few(topic_prefix)
+    provisioner = Provisioner(kafka.client_config())
+    with monkeypatch.context() as patched:
+        another_brokers_topics = {topic.name: (topic.partitions, topic.replication) for topic in wanted}
+        patched.setattr(provisioner, "_existing", lambda: another_brokers_topics)
+        assert [one.difference for one in provisioner.diff(wanted)] == [Difference.CREATE] * len(wanted)
+    provisioner.apply(wanted)
+    assert provisioner.diff(wanted) == []
+
+
+@pytest.mark.servers
 def test_applying_twice_changes_nothing(kafka: KafkaServer, topic_prefix: str) -> None:
     wanted = desired(topic_prefix.rstrip("."), 1)
     provisioner = Provisioner(kafka.client_config())
