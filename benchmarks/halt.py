@@ -105,6 +105,7 @@ class Load:
             self._read()
             if self.ahead > AHEAD_MAX:
                 due = time.monotonic()
+                continue
             while due <= time.monotonic():
                 self._floor.place(self.asked, dice)
                 self.asked += 1
