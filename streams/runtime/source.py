@@ -317,7 +317,12 @@ class Source:
 
     def _acknowledge(self) -> None:
         while not self._closing.is_set():
-            self._producer.poll(POLL_S)
+            try:
+                self._producer.poll(POLL_S)
+            except KafkaException as error:
+                # What ends a transactional producer may be told here first, and to `_on_error` or the writer later.
+                self._on_error(error.args[0])
+                self._closing.wait(POLL_S)
 
     def _on_error(self, error: KafkaError) -> None:
         if self._atomic and error.code() in FENCED:
