@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +27,8 @@ ALERTMANAGER = FOLDER / "prometheus" / "alertmanager.yml"
 CONFIG_MAPS = FOLDER / "kubernetes" / "configmaps.yaml"
 CONFIG_MAP_BYTES_MAX = 1 << 20
 
-KNOWS_URL_FILES = (0, 26)
-"""The first version of Alertmanager that reads a webhook's address from a file."""
+URL_FILE = "route: {receiver: a}\nreceivers: [{name: a, webhook_configs: [{url_file: /there}]}]\n"
+"""What Alertmanager reads from 0.26 on: a webhook's address that lies in a file."""
 
 
 def amtool(*arguments: str) -> "subprocess.CompletedProcess[str]":
@@ -35,21 +36,21 @@ def amtool(*arguments: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run([AMTOOL, *arguments], capture_output=True, text=True, check=False)
 
 
-def version() -> tuple[int, ...]:
-    """Of the installed amtool; empty where there is none."""
+def reads_url_files() -> bool:
+    """Whether the installed amtool does; a build of one's own tells no version, so it is tried."""
     if AMTOOL is None:
-        return ()
-    told = amtool("--version")
-    found = re.search(r"version (\d+)\.(\d+)", told.stdout + told.stderr)
-    assert found is not None, told
-    return tuple(map(int, found.groups()))
+        return False
+    with tempfile.NamedTemporaryFile("w", suffix=".yml") as file:
+        file.write(URL_FILE)
+        file.flush()
+        return amtool("check-config", file.name).returncode == 0
 
 
 needs_amtool = pytest.mark.skipif(
     AMTOOL is None, reason="amtool is not installed: Debian's package is prometheus-alertmanager"
 )
 needs_recent_amtool = pytest.mark.skipif(
-    version() < KNOWS_URL_FILES, reason="amtool is not installed, or older than webhooks with a url_file (0.26)"
+    not reads_url_files(), reason="amtool is not installed, or older than webhooks with a url_file (0.26)"
 )
 
 
@@ -171,5 +172,7 @@ def test_kubeconform_accepts_the_config_maps() -> None:
         text=True,
         check=False,
     )
+    if "failed downloading schema" in done.stdout:
+        pytest.skip("kubeconform cannot fetch the schemas of Kubernetes here")
     assert done.returncode == 0, done.stdout + done.stderr
     assert json.loads(done.stdout)["summary"]["skipped"] == 0
