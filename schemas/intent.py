@@ -45,6 +45,7 @@ class TradeIntent(Record, frozen=True):
     signal_id: signal behind the wish
     provider_id: provider behind the wish
     reason: one sentence for people
+    bracket: stop and target work at the broker as orders linked to the entry; without, we watch them
     """
 
     source_id: ClassVar[tuple[str, ...]] = ("intent_id",)
@@ -69,6 +70,7 @@ class TradeIntent(Record, frozen=True):
     signal_id: str | None = None
     provider_id: str | None = None
     reason: str = ""
+    bracket: bool = False
 
 
 class ManualOrder(Record, frozen=True):
@@ -91,6 +93,8 @@ class ManualOrder(Record, frozen=True):
     client_order_id: the order meant by CANCEL and REPLACE
     check_id: the latched check meant by REARM
     valid_until_us: an older request never becomes an order
+    take_profit_price, stop_loss_price: exits linked to what PLACE fills; one that fills takes back the other
+    oco: PLACE these two exits for a position that is held, and no entry; side and quantity are theirs
     """
 
     source_id: ClassVar[tuple[str, ...]] = ("request_id",)
@@ -113,3 +117,6 @@ class ManualOrder(Record, frozen=True):
     reduce_only: bool = False
     client_order_id: str = ""
     check_id: str = ""
+    take_profit_price: Price | None = None
+    stop_loss_price: Price | None = None
+    oco: bool = False

@@ -121,6 +121,7 @@ class RiskEventKind(StrEnum):
     INPUT_REFUSED = "INPUT_REFUSED"
     DRAWDOWN_STOP = "DRAWDOWN_STOP"
     PROTECTION_LOCKED = "PROTECTION_LOCKED"
+    BRACKET = "BRACKET"
 
 
 class RiskEvent(Record, frozen=True):

@@ -7,6 +7,7 @@ from msgspec import field
 from schemas.control import MarginRegime, Mode, SizingMethod, TradingState
 from schemas.record import Part
 from schemas.risk import DiscrepancyKind, Limit, LimitChange
+from streams.accounts.orders.brackets import Bracket
 from streams.accounts.orders.order import Order
 from streams.accounts.positions.ledger import FLAT, Net
 from streams.accounts.risk.guards import Guard
@@ -171,6 +172,7 @@ class Account(Part, frozen=True):
 
     holdings: in name order; floats are summed over them
     orders: those that may still trade; ended: those that ended lately, for late words about them
+    brackets: linked exits, by the order or request that they belong to
     """
 
     profile: Profile
@@ -182,3 +184,4 @@ class Account(Part, frozen=True):
     holdings: dict[str, Holding] = field(default_factory=dict)
     orders: dict[str, Order] = field(default_factory=dict)
     ended: dict[str, Order] = field(default_factory=dict)
+    brackets: dict[str, Bracket] = field(default_factory=dict)

@@ -7,7 +7,7 @@ from schemas.order import CancelOrder, OrderStatus, Side
 from schemas.scalars import DAY_US
 from streams.accounts.account import Holding
 from streams.accounts.orders.fold import cancel_sent
-from streams.accounts.orders.order import Order, RequestKind
+from streams.accounts.orders.order import EXIT, Order, RequestKind
 from streams.accounts.risk.bounds import Bounds
 from streams.accounts.risk.flow import counted
 from streams.accounts.risk.view import Proposal, View
@@ -116,7 +116,10 @@ def exit_position(turn: Turn, instrument_id: str, quantity: Decimal, purpose: st
     """Send a market order that closes `quantity` signed units; nothing while orders on the closing side work."""
     holding = turn.holding(instrument_id)
     working = holding.sells if quantity > 0 else holding.buys
-    if working:
+    exits = any(
+        order.purpose == EXIT and order.instrument_id == instrument_id for order in turn.account.orders.values()
+    )
+    if working or exits:
         return None
     strategy_id = holding.last_strategy
     proposal = Proposal(

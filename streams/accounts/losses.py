@@ -5,11 +5,12 @@ from decimal import Decimal
 from msgspec.structs import replace
 
 from schemas.control import Scope, TradingState
+from schemas.order import OrderType
 from schemas.reference import Instrument
 from schemas.risk import RiskEventKind
 from streams.accounts.account import Trades
 from streams.accounts.emergency import DRAWDOWN_STOP, cancel_all, close_positions
-from streams.accounts.orders.order import Order
+from streams.accounts.orders.order import EXIT, Order
 from streams.accounts.positions.ledger import Effect, Net
 from streams.accounts.risk.bounds import Bounds, compiled
 from streams.accounts.risk.latches import latch
@@ -69,6 +70,11 @@ def _hold(turn: Turn, name: str, begun: Decimal | None, equity: Decimal, bound: 
     )
 
 
+def _stopped(order: Order) -> bool:
+    """Whether it closed at a loss that was bounded: the exit of a stop, or the stop of a bracket."""
+    return order.purpose == "STOP" or (order.purpose == EXIT and order.order_type is OrderType.STOP)
+
+
 def note_closed(turn: Turn, order: Order, before: Net, effect: Effect, instrument: Instrument) -> None:
     """A strategy's trade went from flat to flat: remember it, and lock what its protections say."""
     equity = turn.measure()
@@ -80,7 +86,7 @@ def note_closed(turn: Turn, order: Order, before: Net, effect: Effect, instrumen
     opened = before.cycle_opened
     closed = Closed(
         strategy_id=order.strategy_id, instrument_id=order.instrument_id, at_us=turn.now_us, result=result * rate,
-        ratio=result / opened if opened else ZERO, stopped=order.purpose == "STOP", equity=equity,
+        ratio=result / opened if opened else ZERO, stopped=_stopped(order), equity=equity,
     )  # fmt: skip
     trades = (*turn.account.trades.closed, closed)[-CLOSED_MAX:]
     turn.change(trades=Trades(closed=trades))

@@ -2,21 +2,19 @@
 
 from decimal import Decimal
 
-from msgspec.structs import replace as with_fields
-
 from schemas.intent import ManualAction, ManualOrder
-from schemas.order import OrderStatus, ReplaceOrder, Side
-from schemas.risk import CheckOutcome, RiskEventKind
-from schemas.scalars import SECOND_US
+from schemas.order import OrderStatus, OrderType, Side
+from schemas.risk import RiskEventKind
+from streams.accounts.brackets import protect, take_back
 from streams.accounts.emergency import cancel
-from streams.accounts.orders.fold import find_order, replace_sent
+from streams.accounts.exits import Exits, link
+from streams.accounts.orders.fold import find_order
 from streams.accounts.orders.order import Order
-from streams.accounts.risk.checks import evaluate
 from streams.accounts.risk.flow import is_answered
 from streams.accounts.risk.latches import rearm
 from streams.accounts.risk.view import Proposal, View
 from streams.accounts.turn import Turn
-from streams.accounts.wishes import SEND_WITHIN_S, note_sent, order_id, say_verdict, send_if_approved
+from streams.accounts.wishes import order_id, replace_if_approved, send_if_approved
 
 ZERO = Decimal(0)
 
@@ -38,6 +36,8 @@ def manual(turn: Turn, asked: ManualOrder) -> None:
         case ManualAction.CLOSE_POSITION:
             _close(turn, asked)
         case ManualAction.CANCEL:
+            if asked.client_order_id not in turn.account.orders and take_back(turn, asked.client_order_id):
+                return
             order = _meant(turn, asked)
             if order is not None and not cancel(turn, order, f"{asked.request_id} {asked.author}: {asked.reason}"):
                 _refuse(turn, asked, "CANCEL_NOT_POSSIBLE")
@@ -80,7 +80,35 @@ def _place(turn: Turn, asked: ManualOrder) -> None:
     if proposal is None:
         _refuse(turn, asked, "ORDER_INCOMPLETE")
         return
-    send_if_approved(turn, View(turn.account, turn.shared, proposal, turn.now_us), [])
+    exits = Exits(asked.stop_loss_price, asked.take_profit_price)
+    wanted = asked.oco or exits != Exits()
+    if wanted:
+        code = _objection(turn, asked, proposal, exits)
+        if code:
+            _refuse(turn, asked, code)
+            return
+    if asked.oco:
+        code = protect(turn, asked.request_id, asked.instrument_id, proposal.side, proposal.quantity, exits)
+        if code:
+            _refuse(turn, asked, code)
+        return
+    sent = send_if_approved(turn, View(turn.account, turn.shared, proposal, turn.now_us), [])
+    if sent is not None and wanted:
+        link(turn, sent, exits)
+
+
+def _objection(turn: Turn, asked: ManualOrder, proposal: Proposal, exits: Exits) -> str:
+    """Why an order cannot have these exits; empty where it can. A pair of them has no entry, and needs both."""
+    buys = proposal.side is Side.BUY
+    if asked.oco:
+        if None in exits:
+            return "EXITS_MISSING"
+        if proposal.order_type is not OrderType.MARKET or proposal.limit_price is not None:
+            return "PRICE_NOT_WANTED"
+        return exits.objection(Side.BUY if buys else Side.SELL, turn.instrument(asked.instrument_id))
+    if proposal.reduce_only:
+        return "EXITS_NOT_WANTED"
+    return exits.objection(Side.SELL if buys else Side.BUY, turn.instrument(asked.instrument_id))
 
 
 def _close(turn: Turn, asked: ManualOrder) -> None:
@@ -146,41 +174,7 @@ def _replace(turn: Turn, asked: ManualOrder, order: Order) -> None:
         purpose=MANUAL,
         replaces=order,
     )
-    view = View(turn.account, turn.shared, proposal, turn.now_us)
-    results = evaluate(view)
-    code = results[0].code if results[0].outcome is CheckOutcome.HARD else ""
-    say_verdict(turn, proposal, not code, code, results, view.price)
-    if code:
-        return
-    _send_replace(turn, view, order)
-
-
-def _send_replace(turn: Turn, view: View, order: Order) -> None:
-    proposal, profile = view.proposal, turn.account.profile
-    within = view.bounds.value("send_within") or SEND_WITHIN_S
-    command = ReplaceOrder(
-        event_time_us=turn.at_us,
-        request_id=proposal.client_order_id,
-        client_order_id=order.ids[-1] if order.ids else order.client_order_id,
-        account_id=profile.account_id,
-        venue=order.venue or profile.venue,
-        mode=profile.mode,
-        instrument_id=order.instrument_id,
-        symbol=order.symbol,
-        quantity=proposal.quantity,
-        submit_before_us=min(proposal.valid_until_us, turn.now_us + int(within * SECOND_US)),
-        limit_price=proposal.limit_price,
-        stop_price=proposal.stop_price,
-        broker_order_id=order.broker_order_id,
-    )
-    note_sent(turn, proposal)
-    asked = replace_sent(order, command)
-    unit = view.unit_reserve
-    if unit is not None and unit > order.unit_reserve:
-        asked = with_fields(asked, unit_reserve=unit)
-    turn.put_order(asked)
-    turn.say(command)
-    turn.say_order(asked, "REPLACE_SENT", order.status)
+    replace_if_approved(turn, proposal, order)
 
 
 def _refuse(turn: Turn, asked: ManualOrder, code: str) -> None:

@@ -15,8 +15,10 @@ from schemas.record import Part, Record
 from schemas.reference import CorporateAction, FeeSchedule, Instrument, TradingSession, TradingStatus
 from schemas.risk import DiscrepancyResolved, LimitChange
 from schemas.topics import ACCOUNTS_INBOX, Topic
+from streams.accounts import brackets as linked
 from streams.accounts import controls, corporate, manual, reports, ticks, wishes
 from streams.accounts.account import Account, Condition, Holding, Profile, Totals, Trades
+from streams.accounts.orders.brackets import Bracket
 from streams.accounts.orders.order import Order
 from streams.accounts.readings import readings
 from streams.accounts.risk.earlier import EarlierFlow, flow_of
@@ -46,6 +48,7 @@ class Accounts(Room[Account, Shared]):
     reads: ClassVar[Topic] = ACCOUNTS_INBOX
     part_types: ClassVar[Mapping[str, type[Part]]] = {
         **dict(PARTS), "position": Holding, "order": Order, "history": History,
+        "bracket": Bracket,
         "rejects": Rejects, "times": Page, "intents": Bucket, "prints": Bucket, "flow": EarlierFlow,
     }  # fmt: skip
     shared_type: ClassVar[type[Part]] = Shared
@@ -68,6 +71,8 @@ class Accounts(Room[Account, Shared]):
         decimal.setcontext(PRECISE)
         try:
             _fold(turn, record)
+            if turn.account.brackets and (turn.outputs or not isinstance(record, MarkBatch)):
+                linked.settle(turn)
         except ArithmeticError as error:
             turn = controls.refuse_numbers(Turn(state, shared, record.event_time_us), record, error)
         finally:
@@ -105,6 +110,7 @@ class Accounts(Room[Account, Shared]):
         named.update((f"history:{name}", history) for name, history in state.histories.items())
         named.update((f"order:{name}", order) for name, order in state.orders.items())
         named.update((f"order:{name}", order) for name, order in state.ended.items())
+        named.update((f"bracket:{name}", bracket) for name, bracket in state.brackets.items())
         return named
 
     def assemble(self, key: str, parts: Mapping[str, Part]) -> Account:
@@ -113,6 +119,7 @@ class Accounts(Room[Account, Shared]):
         histories: dict[str, History] = {}
         orders: dict[str, Order] = {}
         ended: dict[str, Order] = {}
+        brackets: dict[str, Bracket] = {}
         for name in sorted(parts):
             part = parts[name]
             if isinstance(part, Holding):
@@ -121,6 +128,8 @@ class Accounts(Room[Account, Shared]):
                 histories[name.partition(":")[2]] = part
             elif isinstance(part, Order):
                 (ended if part.ended else orders)[part.client_order_id] = part
+            elif isinstance(part, Bracket):
+                brackets[part.bracket_id] = part
         profile = parts.get("profile", Profile(account_id=key))
         condition, totals = parts.get("condition", Condition()), parts.get("totals", Totals())
         trades = parts.get("trades", Trades())
@@ -128,7 +137,7 @@ class Accounts(Room[Account, Shared]):
         assert isinstance(condition, Condition), "the part `condition` is a Condition"
         assert isinstance(totals, Totals), "the part `totals` is a Totals"
         assert isinstance(trades, Trades), "the part `trades` is a Trades"
-        return Account(profile, condition, totals, _flow(parts), trades, histories, holdings, orders, ended)
+        return Account(profile, condition, totals, _flow(parts), trades, histories, holdings, orders, ended, brackets)
 
     def shared_parts(self, shared: Shared) -> Mapping[str, Part]:
         """The shared state in parts: a mark changes often, an instrument hardly ever."""

@@ -24,7 +24,7 @@ from streams.accounts.valuation import conversion, in_base
 
 ZERO = Decimal(0)
 
-FOLD_VERSION = 3
+FOLD_VERSION = 4
 """Rises when the same inputs no longer give the same outputs or states."""
 
 ANALYSIS_US = SECOND_US

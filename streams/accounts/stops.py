@@ -129,6 +129,39 @@ def _moved(turn: Turn, holding: Holding, guard: Guard, mark: KnownMark) -> Guard
     return replace(guard, best=best, deviation=deviation)
 
 
+def watch_price(turn: Turn, instrument_id: str, owner: str, price: Decimal, *, is_stop: bool) -> None:
+    """Watch the price of an exit that the broker does not hold, as a stop or target of the owner's part."""
+    holding, instrument = turn.holding(instrument_id), turn.instrument(instrument_id)
+    net = _net(holding, owner)
+    if instrument is None or not net.quantity:
+        return
+    sign = 1 if net.quantity > 0 else -1
+    guard = holding.guards.get(owner)
+    if guard is None or guard.sign != sign:
+        guard = Guard(
+            owner=owner, sign=sign, opened_us=turn.now_us, best=net.average_price,
+            deviation=_deviation(turn, instrument_id),
+        )  # fmt: skip
+    watched = replace(guard, stop_price=price) if is_stop else replace(guard, target_price=price)
+    if guard.stage is Stage.ARMED and watched != holding.guards.get(owner):
+        turn.put_holding(replace(holding, guards={**holding.guards, owner: watched}), instrument)
+
+
+def let_go(turn: Turn, instrument_id: str, owner: str, price: Decimal) -> None:
+    """Watch this price no more; what is over must not close what the owner opens next."""
+    holding, instrument = turn.holding(instrument_id), turn.instrument(instrument_id)
+    guard = holding.guards.get(owner)
+    if instrument is None or guard is None or guard.stage is not Stage.ARMED:
+        return
+    freed = replace(
+        guard,
+        stop_price=None if guard.stop_price == price else guard.stop_price,
+        target_price=None if guard.target_price == price else guard.target_price,
+    )
+    if freed != guard:
+        turn.put_holding(replace(holding, guards={**holding.guards, owner: freed}), instrument)
+
+
 def on_tick(turn: Turn) -> None:
     """Close what is out of time, and escalate exits that did not fill."""
     guarded = [name for name, holding in turn.account.holdings.items() if holding.guards]

@@ -13,6 +13,7 @@ from schemas.reference import Instrument
 from schemas.risk import RiskEvent, RiskEventKind
 from schemas.scalars import rounded
 from streams.accounts.account import Account, Holding
+from streams.accounts.orders.brackets import Bracket
 from streams.accounts.orders.order import Order
 from streams.accounts.positions.ledger import unrealised
 from streams.accounts.risk.recent import kept
@@ -87,8 +88,8 @@ class Turn:
         account = self.account
         name = order.client_order_id
         old = account.orders.get(name) or account.ended.get(name)
-        before = ZERO if old is None else old.open_quantity
-        after = order.open_quantity
+        before = ZERO if old is None else old.counted
+        after = order.counted
         orders, ended = dict(account.orders), account.ended
         if order.ended:
             orders.pop(name, None)
@@ -106,6 +107,11 @@ class Turn:
         self.account = replace(account, orders=orders, ended=ended)
         if after != before or (old is not None and old.unit_reserve != order.unit_reserve):
             self._reserve(old, order, before, after)
+
+    def put_bracket(self, bracket: Bracket) -> None:
+        """Keep linked exits."""
+        if self.account.brackets.get(bracket.bracket_id) is not bracket:
+            self.account = replace(self.account, brackets={**self.account.brackets, bracket.bracket_id: bracket})
 
     def _reserve(self, old: Order | None, order: Order, before: Decimal, after: Decimal) -> None:
         released = before * old.unit_reserve if old is not None else ZERO

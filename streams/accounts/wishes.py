@@ -7,10 +7,12 @@ from msgspec.structs import replace
 
 from schemas.ids import short_id
 from schemas.intent import TradeIntent
-from schemas.order import OrderType, Side, SubmitOrder
+from schemas.order import OrderType, ReplaceOrder, Side, SubmitOrder
 from schemas.reference import ContractKind, Instrument
 from schemas.risk import CheckOutcome, CheckResult, RiskVerdict
 from schemas.scalars import SECOND_US
+from streams.accounts.exits import Exits, link
+from streams.accounts.orders.fold import replace_sent
 from streams.accounts.orders.order import Order, order_of
 from streams.accounts.positions.contract import value
 from streams.accounts.risk.bounds import Bounds
@@ -50,7 +52,7 @@ def wish(turn: Turn, intent: TradeIntent) -> None:
     turn.note_intent(intent.intent_id, intent.valid_until_us)
     instrument = turn.instrument(intent.instrument_id)
     sized = Sized(ZERO, "INSTRUMENT_UNKNOWN", intent.instrument_id)
-    quantity = ZERO
+    quantity, exits = ZERO, None
     if not _are_numbers(intent):
         sized = Sized(ZERO, "NOT_A_NUMBER", "a price of the wish is no finite number")
     elif instrument is not None and not is_sound(instrument):
@@ -58,13 +60,35 @@ def wish(turn: Turn, intent: TradeIntent) -> None:
     elif instrument is not None:
         sized = _size(turn, intent, instrument)
         quantity = _change(turn, intent, instrument, sized)
-    proposal = _proposal(turn, intent, quantity, sized)
+        exits = _exits(intent, instrument, quantity, sized.target)
+        code = "" if exits is None else exits.objection(Side.SELL if quantity > 0 else Side.BUY, instrument)
+        if code:
+            sized, quantity = Sized(ZERO, code, "stop and target of a bracket"), ZERO
+    proposal = _proposal(turn, intent, quantity)
     if not quantity:
         _refuse_unsized(turn, proposal, sized)
         return
     view = View(turn.account, turn.shared, proposal, turn.now_us)
     sizing = CheckResult("sizing", SIZING_VERSION, CheckOutcome.PASS, "", text(sized.target), "", sized.note)
-    send_if_approved(turn, view, [sizing])
+    sent = send_if_approved(turn, view, [sizing])
+    if sent is not None and exits is not None:
+        link(turn, sent, exits)
+
+
+def _exits(intent: TradeIntent, instrument: Instrument, quantity: Decimal, target: Decimal) -> Exits | None:
+    """The exits that the broker is to hold, on the tick; none for a wish that only closes."""
+    opens = bool(quantity) and bool(target) and (quantity > 0) == (target > 0)
+    if not intent.bracket or not opens:
+        return None
+    stop = None if _is_triggered(intent) else intent.stop_price
+    prices = (None if price is None else rounded_to_lot(price, instrument.tick_size)
+              for price in (stop, intent.take_profit_price))  # fmt: skip
+    return Exits(*prices)
+
+
+def _is_triggered(intent: TradeIntent) -> bool:
+    """Whether its stop price is that of the order itself."""
+    return intent.order_type in (OrderType.STOP, OrderType.STOP_LIMIT)
 
 
 def _are_numbers(intent: TradeIntent) -> bool:
@@ -107,7 +131,7 @@ def _change(turn: Turn, intent: TradeIntent, instrument: Instrument, sized: Size
     held = ZERO if own is None else own.quantity
     working = sum(
         (
-            order.signed * order.open_quantity
+            order.signed * order.counted
             for order in turn.account.orders.values()
             if order.strategy_id == intent.strategy_id and order.instrument_id == intent.instrument_id
         ),
@@ -142,8 +166,8 @@ def _clip(turn: Turn, bounds: Bounds, instrument: Instrument, change: Decimal, t
     return min(caps)
 
 
-def _proposal(turn: Turn, intent: TradeIntent, quantity: Decimal, sized: Sized) -> Proposal:
-    triggered = intent.order_type in (OrderType.STOP, OrderType.STOP_LIMIT)
+def _proposal(turn: Turn, intent: TradeIntent, quantity: Decimal) -> Proposal:
+    triggered = _is_triggered(intent)
     return Proposal(
         client_order_id=order_id(turn.account.profile.account_id, intent.intent_id) if quantity else "",
         cause=intent.intent_id,
@@ -156,8 +180,8 @@ def _proposal(turn: Turn, intent: TradeIntent, quantity: Decimal, sized: Sized) 
         time_in_force=intent.time_in_force,
         limit_price=intent.limit_price,
         stop_price=intent.stop_price if triggered else None,
-        protect_stop=None if triggered else intent.stop_price,
-        protect_target=intent.take_profit_price,
+        protect_stop=None if triggered or intent.bracket else intent.stop_price,
+        protect_target=None if intent.bracket else intent.take_profit_price,
         strategy_id=intent.strategy_id,
         provider_id=intent.provider_id or "",
         signal_id=intent.signal_id or "",
@@ -193,6 +217,45 @@ def send_if_approved(turn: Turn, view: View, before: list[CheckResult]) -> Order
     turn.say(command)
     turn.say_order(order, "SUBMIT", None)
     return order
+
+
+def replace_if_approved(turn: Turn, proposal: Proposal, order: Order) -> bool:
+    """Change an order that works, judged like a new one with the old one gone; whether it was approved."""
+    view = View(turn.account, turn.shared, proposal, turn.now_us)
+    results = evaluate(view)
+    code = results[0].code if results[0].outcome is CheckOutcome.HARD else ""
+    say_verdict(turn, proposal, not code, code, results, view.price)
+    if not code:
+        _send_replace(turn, view, order)
+    return not code
+
+
+def _send_replace(turn: Turn, view: View, order: Order) -> None:
+    proposal, profile = view.proposal, turn.account.profile
+    within = view.bounds.value("send_within") or SEND_WITHIN_S
+    command = ReplaceOrder(
+        event_time_us=turn.at_us,
+        request_id=proposal.client_order_id,
+        client_order_id=order.ids[-1] if order.ids else order.client_order_id,
+        account_id=profile.account_id,
+        venue=order.venue or profile.venue,
+        mode=profile.mode,
+        instrument_id=order.instrument_id,
+        symbol=order.symbol,
+        quantity=proposal.quantity,
+        submit_before_us=min(proposal.valid_until_us, turn.now_us + int(within * SECOND_US)),
+        limit_price=proposal.limit_price,
+        stop_price=proposal.stop_price,
+        broker_order_id=order.broker_order_id,
+    )
+    note_sent(turn, proposal)
+    asked = replace_sent(order, command)
+    unit = view.unit_reserve
+    if unit is not None and unit > order.unit_reserve:
+        asked = replace(asked, unit_reserve=unit)
+    turn.put_order(asked)
+    turn.say(command)
+    turn.say_order(asked, "REPLACE_SENT", order.status)
 
 
 def note_sent(turn: Turn, proposal: Proposal) -> None:

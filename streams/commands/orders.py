@@ -66,6 +66,11 @@ TypeOption = Annotated[
 ForceOption = Annotated[ForceWord, typer.Option("--time-in-force", help="How long it works.")]
 ExpireOption = Annotated[str | None, typer.Option("--expire-at", help="For gtd: ISO time with a zone.")]
 ReduceOption = Annotated[bool, typer.Option("--reduce-only", help="May only shrink the position.")]
+ProfitOption = Annotated[str | None, typer.Option("--take-profit", help="Exit with a limit order at this price.")]
+LossOption = Annotated[str | None, typer.Option("--stop-loss", help="Exit with a stop order at this price.")]
+PairOption = Annotated[
+    bool, typer.Option("--oco", help="No entry: the two exits alone, for what is held; side and quantity are theirs.")
+]
 ReasonOption = Annotated[str, typer.Option("--reason", help="Why.")]
 ValidOption = Annotated[float, typer.Option("--valid-for", min=0, help="Seconds after which it must not go out.")]
 WaitOption = Annotated[float, typer.Option("--wait", min=0, help="Seconds to wait for the answer.")]
@@ -92,6 +97,9 @@ def place(
     time_in_force: ForceOption = ForceWord.DAY,
     expire_at: ExpireOption = None,
     reduce_only: ReduceOption = False,
+    take_profit: ProfitOption = None,
+    stop_loss: LossOption = None,
+    oco: PairOption = False,
     reason: ReasonOption = "",
     author: AuthorOption = None,
     request_id: RequestOption = None,
@@ -99,9 +107,15 @@ def place(
     wait: WaitOption = 10.0,
     as_json: AsJson = False,
 ) -> None:
-    """Ask for an order. Every check of the gate applies; denied ends with 5 and the table of checks."""
+    """Ask for an order. Every check of the gate applies; denied ends with 5 and the table of checks.
+
+    With --take-profit and --stop-loss what it fills gets two exits, each of which takes back the other as it fills.
+    """
+    if oco and (take_profit is None or stop_loss is None):
+        raise Stop("a pair of exits needs two prices", next_step="give --take-profit and --stop-loss", code=Exit.USAGE)
     terms = terms_of(side, quantity, instrument, limit, stop, trail, order_type, time_in_force, expire_at, reduce_only)
-    _ask({**terms, "action": "PLACE"}, account, reason, author, request_id, valid_for, wait, as_json)
+    exits = {"take_profit_price": take_profit, "stop_loss_price": stop_loss, "oco": oco}
+    _ask({**terms, **exits, "action": "PLACE"}, account, reason, author, request_id, valid_for, wait, as_json)
 
 
 @order.command()

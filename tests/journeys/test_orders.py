@@ -97,6 +97,26 @@ def test_an_order_placed_by_hand_is_filled_at_the_venue_and_its_story_is_told(tr
     assert steps.index("verdict") < steps.index("command") < steps.index("broker") < steps.index("fill")
 
 
+def test_a_bracket_placed_by_hand_lives_at_the_venue_and_the_exit_that_fills_takes_back_the_other(
+    trading: Trading,
+) -> None:
+    name = trading.place("buy", "3", "TP7", "--limit", "100", "--take-profit", "110", "--stop-loss", "90")
+    trading.floor.venue.trade(name, "3", "100", "PA0")
+
+    def exits() -> dict[str, tuple[OrderStatus, Decimal]]:
+        orders = (one for one in trading.story.orders.values() if one.intent_id == f"bracket:{name}")
+        return {str(one.order_type): (one.status, one.quantity) for one in orders}
+
+    working = {"STOP": (OrderStatus.NEW, Decimal(3)), "LIMIT": (OrderStatus.NEW, Decimal(3))}
+    trading.until(lambda: exits() == working, "both exits should work")
+    target = next(one.client_order_id for one in trading.story.orders.values()
+                  if one.intent_id == f"bracket:{name}" and one.limit_price == 110)  # fmt: skip
+    trading.floor.venue.trade(target, "3", "110", "PA0")
+    done = {"STOP": (OrderStatus.CANCELED, Decimal(3)), "LIMIT": (OrderStatus.FILLED, Decimal(3))}
+    trading.until(lambda: exits() == done, "the stop should be taken back")
+    assert trading.position("TP7") == 0
+
+
 def test_an_order_whose_answer_is_lost_is_found_by_query_and_is_there_once(trading: Trading) -> None:
     trading.floor.venue.fault(Kind.SERVER_ERROR, "submit", left=1, after=True)
     name = trading.place("buy", "1", "KTL", "--limit", "100")

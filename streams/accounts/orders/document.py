@@ -20,6 +20,25 @@ order that outlives the day; `!` is a contradiction: the fact is kept, a discrep
 """
 
 
+LINKED = """## Linked exits
+
+A bracket is an entry with a stop and a target; one-cancels-other is such a pair for a position that is held already.
+Brokers differ too much in what they take as one (Alpaca wants whole shares, FIX counterparties a list, most crypto
+venues have neither), so every broker gets plain orders that only close, and the accounts room links them:
+
+- An exit lives for what the entry has filled, and never for more than what is held less what other orders are about to
+  close. What is closed elsewhere gets no exit again. The stop goes out first, the target once the stop is there.
+- What one exit fills is taken off the other by a replace; where the broker refuses to change it, by a cancel and a new
+  order. What fails is tried again after 1, 2, 4 ... 60 s.
+- Where both filled before either could be taken back, the surplus is told (`EXITS_RACED`) and bought or sold back.
+- An exit that the broker refuses (no stop orders there, or the units are held for the other exit) is watched here by a
+  guard, and told (`EXIT_HELD`). One that somebody else cancels is told (`EXIT_GONE`) and not sent again.
+- Cancelling the entry ends what has not filled; exits of what has filled stay. Cancelling it once more ends the exits.
+
+All of it is state of the account, so a restart goes on where it was.
+"""
+
+
 def page() -> str:
     """The whole page, ending in a newline."""
     names = [status.value for status in COLUMNS.values()]
@@ -32,7 +51,7 @@ def page() -> str:
     lines += ["", "## Which status shows", "", "| status | precedence | leaves quantity |", "|---|---|---|"]
     for status in sorted(PRECEDENCE, key=lambda one: (-PRECEDENCE[one], one.value)):
         lines.append(f"| {status.value} | {PRECEDENCE[status]} | {_leaves(status)} |")
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, "", LINKED])
 
 
 def _cell(cell: Next) -> str:

@@ -23,6 +23,10 @@ EXTERNAL = "EXTERNAL"
 """Owner of orders that the broker has and we never sent."""
 
 
+EXIT = "EXIT"
+"""Purpose of the exits of a bracket."""
+
+
 class RequestKind(StrEnum):
     CANCEL = "CANCEL"
     REPLACE = "REPLACE"
@@ -163,6 +167,11 @@ class Order(Part, frozen=True):
             if request.quantity is not None and request.quantity > quantity:
                 quantity = request.quantity
         return max(ZERO, quantity - self.cumulative)
+
+    @property
+    def counted(self) -> Decimal:
+        """Units that count as working on their side. Exits of a bracket make room for all else, so they count none."""
+        return ZERO if self.purpose == EXIT else self.open_quantity
 
     @property
     def ended(self) -> bool:

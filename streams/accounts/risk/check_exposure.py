@@ -182,7 +182,7 @@ def _sum_of_strategy(view: View) -> Decimal | None:
             worst[holding.instrument_id] = [net.quantity, ZERO, ZERO]
     for order in view.account.orders.values():
         if order.strategy_id == strategy and order is not view.proposal.replaces:
-            _add(worst.setdefault(order.instrument_id, [ZERO, ZERO, ZERO]), order.signed, order.open_quantity)
+            _add(worst.setdefault(order.instrument_id, [ZERO, ZERO, ZERO]), order.signed, order.counted)
     _add(worst.setdefault(view.proposal.instrument_id, [ZERO, ZERO, ZERO]), 1 if view.buying else -1, view.quantity)
     total = ZERO
     for instrument_id, (held, buys, sells) in worst.items():

@@ -7,7 +7,7 @@ from schemas.control import MarginRegime, Scope
 from schemas.order import OrderType, Side, TimeInForce
 from schemas.reference import Instrument, TradingSession
 from schemas.scalars import SCALE, SECOND_US
-from streams.accounts.orders.order import Order
+from streams.accounts.orders.order import EXIT, Order
 from streams.accounts.positions.contract import value
 from streams.accounts.risk.reading import PASSED, Reading, denied, passed, text, within
 from streams.accounts.risk.view import View
@@ -284,6 +284,8 @@ def self_match(view: View) -> Reading:
     for order in view.account.orders.values():
         if order.instrument_id != name or (order.side is Side.BUY) is view.buying or not order.open_quantity:
             continue
+        if order.purpose == EXIT and order.order_type is OrderType.STOP:
+            continue  # it rests outside the book until the price is there, and then only closes
         theirs = order.limit_price
         meets = mine is None or theirs is None or (mine >= theirs if view.buying else mine <= theirs)
         if meets and (met is None or order.client_order_id < met.client_order_id):

@@ -18,14 +18,15 @@ from streams.accounts.valuation import conversion, in_base
 ZERO = Decimal(0)
 ONE = Decimal(1)
 
-EMERGENCY = frozenset({"STOP", "FLATTEN", "CLOSE"})
-"""Purposes of orders that only ever close: those that risk itself sends, and a person's order to close."""
+EMERGENCY = frozenset({"STOP", "FLATTEN", "CLOSE", "EXIT", "CORRECTION"})
+"""Purposes of orders that only ever close: those that risk itself sends, exits that were agreed with the entry, and a
+person's order to close."""
 
 
 class Proposal(NamedTuple):
     """An order as it would go out.
 
-    purpose: WISH, MANUAL, CLOSE, STOP or FLATTEN
+    purpose: WISH, MANUAL, CLOSE, STOP, FLATTEN, EXIT of a bracket, or CORRECTION where both its exits filled
     made_us, valid_until_us: when the wish was made and until when it holds
     replaces: the working order that it changes
     protect_stop, protect_target: prices that guard what it opens
@@ -96,9 +97,9 @@ class View:
         if replaced is not None:
             quantity = max(ZERO, quantity - replaced.cumulative)
             if replaced.side is Side.BUY:
-                buys -= replaced.open_quantity
+                buys -= replaced.counted
             else:
-                sells -= replaced.open_quantity
+                sells -= replaced.counted
         self.buying = proposal.side is Side.BUY
         self.quantity = quantity
         self.held, self.buys, self.sells = holding.net.quantity, buys, sells
@@ -213,7 +214,7 @@ class View:
             return None
         replaced = self.proposal.replaces
         if replaced is not None and self.rate is not None:
-            reserved -= replaced.open_quantity * replaced.unit_reserve * self.rate
+            reserved -= replaced.counted * replaced.unit_reserve * self.rate
         return cash - reserved
 
     def worst_total(self) -> Decimal | None:
