@@ -88,13 +88,25 @@ class Transactions:
         self._stage("produced")
         if left := producer.flush(CALL_S):
             fail_stop(f"{self._id}: {left} records neither delivered nor refused after {CALL_S} s")
-        producer.send_offsets_to_transaction(_offsets(self._source, work), metadata, CALL_S)
+        self._add_offsets(_offsets(self._source, work), metadata)
         self._stage("offsets")
         self._commit(give_up)
         self.commits += 1
         for (topic, partition), next_offset in self._written.items():
             self._progress.wrote(topic, partition, next_offset)
         self._stage("committed")
+
+    def _add_offsets(self, offsets: list[Place], metadata: Any) -> None:
+        """Add the source offsets. Ends the process where the coordinator does not answer: a client may wait for ever.
+
+        By then the transaction has timed out, and the next start looks for the coordinator anew.
+        """
+        try:
+            self._producer.send_offsets_to_transaction(offsets, metadata, CALL_S)
+        except KafkaException as error:
+            if error.args[0].code() == KafkaError._TIMED_OUT:
+                fail_stop(f"{self._id}: the group's coordinator did not answer within {CALL_S:.0f} s", error)
+            raise
 
     def _produce(self, write: Write) -> None:
         topic, key, value, partition, headers = write
