@@ -266,10 +266,11 @@ class Carrier:
         """The batch is durable up to these offsets; the room is free."""
         now = time.monotonic()
         with self._changed:
-            for partition, next_offset in next_offsets.items():
+            for partition, epoch in batch.epochs.items():
                 owned = self.owned.get(partition)
-                if owned is not None and owned.epoch == batch.epochs.get(partition):
-                    owned.folded, owned.moved_at = next_offset, now
+                if owned is not None and owned.epoch == epoch:
+                    # Of an effect nothing is folded yet, but it has moved.
+                    owned.folded, owned.moved_at = next_offsets.get(partition, owned.folded), now
             self._in_hand = self.in_hand_since = None
             for partition in batch.epochs:
                 if (owned := self.owned.get(partition)) is not None:

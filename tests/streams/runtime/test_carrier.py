@@ -15,7 +15,7 @@ from confluent_kafka import Consumer
 from connectors.embedded.kafka import KafkaServer
 from streams.runtime import carrier
 from streams.runtime.app import RoomApp
-from streams.runtime.clients import room_consumer
+from streams.runtime.clients import Cluster, room_consumer
 from tests.paths import ROOT
 from tests.streams.runtime.loops import in_a_loop
 from tests.streams.runtime.sums import SUMS_MAP, SumsRoom, payment, sums_codec
@@ -101,6 +101,20 @@ async def test_only_the_consumer_thread_touches_the_consumer_and_it_answers_whil
     assert len(answers) == 1
     assert answers[0] is not None
     assert threads == {room.carrier._thread.ident}
+
+
+def test_a_partition_whose_commands_are_begun_has_moved_though_nothing_of_it_is_folded() -> None:
+    """Or the watchdog would take an effect in full swing for one that stands still."""
+    handed: list[carrier.Batch] = []
+    one = carrier.Carrier(
+        Cluster("127.0.0.1:1"), topic="t", group="g", instance=None, process="", read=lambda _: [],
+        recover=lambda _: None, hand_over=handed.append,
+    )  # fmt: skip
+    one.owned = {n: carrier.Owned(1, carrier.Standing.LIVE, folded=3, moved_at=0.0) for n in range(2)}
+    one.finished(carrier.Batch([], None, {0: 1, 1: 0}), {})
+    assert one.owned[0].moved_at > 0
+    assert one.owned[0].folded == 3
+    assert one.owned[1].moved_at == 0, "it was another's when the batch was read"
 
 
 async def until(true: Callable[[], bool]) -> None:
