@@ -16,8 +16,10 @@ import time
 import tomllib
 from pathlib import Path
 
+import pytest
+
 from tests.mutation.mutants import Change, Mutant, mutants_of
-from tests.mutation.trial import Outcome, tried
+from tests.mutation.trial import QUIET, Collected, Outcome, imported_anew, is_inside_functions
 from tests.paths import ROOT
 
 PACKAGE = "streams.accounts.risk"
@@ -30,6 +32,7 @@ TESTS = tuple(
 """Those that kill most come first; what only tests orders and the ledger is left out."""
 EXPLAINED = Path(__file__).with_name("explained.toml")
 SHARE = 0.9
+ANEW_S = 600.0
 WARM = ("numpy", "msgspec", "confluent_kafka", "fastavro", "httpx", "connectors.embedded.kafka")
 """What every child would import and none may mutate; what pytest rewrites it imports itself."""
 
@@ -49,14 +52,11 @@ def main(words: list[str]) -> int:
     if given.sample and given.sample < len(chosen):
         chosen = random.Random(given.seed).sample(chosen, given.sample)
     os.environ["QL_PROPERTY_CASES"] = "50"
-    for name in WARM:
-        importlib.import_module(name)
     begun = time.monotonic()
-    if tried(None, TESTS, float("inf")) is not Outcome.SURVIVED:
+    survivors = _survivors(chosen)
+    if survivors is None:
         print("the tests fail without any mutant", file=sys.stderr)
         return 2
-    bound_s = 30 + 5 * (time.monotonic() - begun)
-    survivors = _survivors(chosen, bound_s)
     return _told(len(every), len(chosen), survivors, explained, stale, time.monotonic() - begun)
 
 
@@ -73,16 +73,28 @@ def _paths() -> list[Path]:
     return sorted(path for path in (ROOT / PACKAGE.replace(".", "/")).glob("*.py") if path.stem != "__init__")
 
 
-def _survivors(chosen: list[Mutant], bound_s: float) -> list[Mutant]:
-    survivors = []
-    for number, mutant in enumerate(chosen, 1):
-        outcome = tried(mutant, TESTS, bound_s)
+def _survivors(chosen: list[Mutant]) -> list[Mutant] | None:
+    """Those that no test notices; None where the tests notice what is not there."""
+    inside = [is_inside_functions(mutant) for mutant in chosen]
+    survivors: list[Mutant] = []
+    done = 0
+
+    def told(mutant: Mutant, outcome: Outcome) -> None:
+        nonlocal done
+        done += 1
         if outcome is Outcome.SURVIVED:
             survivors.append(mutant)
-            print(f"{number} survived: {mutant.diff}", flush=True)
-        elif number % 25 == 0:
-            print(f"{number} of {len(chosen)}: {len(survivors)} survived", file=sys.stderr, flush=True)
-    return survivors
+            print(f"survived: {mutant.diff}", flush=True)
+        if done % 25 == 0:
+            print(f"{done} of {len(chosen)}: {len(survivors)} survived", file=sys.stderr, flush=True)
+
+    for name in WARM:
+        importlib.import_module(name)
+    for mutant in (one for one, is_inside in zip(chosen, inside, strict=True) if not is_inside):
+        told(mutant, imported_anew(mutant, TESTS, ANEW_S))
+    collected = Collected([one for one, is_inside in zip(chosen, inside, strict=True) if is_inside], told)
+    pytest.main([*QUIET, *TESTS], plugins=[collected])
+    return survivors if collected.sound else None
 
 
 def _told(
