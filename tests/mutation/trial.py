@@ -144,6 +144,7 @@ def _live(run: Callable[[], bool]) -> NoReturn:
         code = 0 if run() else 1
     except Exception:
         os.write(told, traceback.format_exc().encode())
+        raise
     finally:
         os._exit(code)
 
