@@ -37,8 +37,12 @@ STALE_AT_ONCE = 1
 
 
 def again_us(order: Order) -> int:
-    """How long to wait for the next question about an order; short where one more answer proves something."""
-    return QUERY_FIRST_US if order.absent else min(QUERY_LAST_US, QUERY_FIRST_US << min(order.queries, 6))
+    """How long to wait for the next question about an order: twice as long after each, up to a minute.
+
+    Where one more answer proves something, only questions that got none count.
+    """
+    tries = order.unanswered if order.absent else order.queries
+    return min(QUERY_LAST_US, QUERY_FIRST_US << min(tries, 6))
 
 
 def first_asked(due: Iterable[Order]) -> list[Order]:
@@ -82,7 +86,7 @@ def is_question(request_id: str) -> bool:
 def query(turn: Turn, order: Order) -> None:
     """Ask what became of the order."""
     profile = turn.account.profile
-    asked = replace(order, queries=order.queries + 1, queried_us=turn.now_us)
+    asked = replace(order, queries=order.queries + 1, unanswered=order.unanswered + 1, queried_us=turn.now_us)
     turn.put_order(asked)
     turn.say(
         QueryOrder(

@@ -8,6 +8,7 @@ whether our own rules still agree.
 
 import asyncio
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
@@ -18,7 +19,7 @@ from connectors.protocols import Broker, ClientIdUnique
 from schemas.control import ClockTick, KillSwitch, Mode
 from schemas.execution import ExecutionReport, NotSent, NotSentReason
 from schemas.ids import short_id
-from schemas.order import CancelOrder, QueryOrder, SubmitOrder
+from schemas.order import CancelOrder, QueryOrder, ReplaceOrder, SubmitOrder
 from schemas.record import Record
 from streams.execution.calls import Called, Lanes, Line, Policy, Sending, TooManyWaiting, nobody, unseen
 from streams.execution.outcomes import (
@@ -54,6 +55,9 @@ class NotOwner(RuntimeError):
 
 
 RECONCILED_POLL_S = 0.02
+
+LATE_MAX = 10_000
+"""Orders remembered as recorded late: those of the last commits before a kill, and many more."""
 
 
 def _always(_command: Command) -> bool:
@@ -91,6 +95,7 @@ class Execution:
         self._now_us = now_us
         self._tick_us: int | None = None
         self._kills: dict[str, KillSwitch] = {}
+        self._late: OrderedDict[str, None] = OrderedDict()
         self._lanes = Lanes()
 
     def on_tick(self, tick: ClockTick) -> None:
@@ -102,6 +107,16 @@ class Execution:
         known = self._kills.get(kill.scope_key)
         if known is None or kill.version > known.version:
             self._kills[kill.scope_key] = kill
+
+    def on_not_sent(self, said: NotSent) -> None:
+        """Take what execution, here or elsewhere, recorded as not sent.
+
+        Whoever recorded a command as late had not sent it, and nobody sends it later: its time only runs out further.
+        """
+        if said.reason is NotSentReason.LATE:
+            self._late[said.client_order_id] = None
+            if len(self._late) > LATE_MAX:
+                self._late.popitem(last=False)
 
     @property
     def newest_tick_us(self) -> int | None:
@@ -121,6 +136,9 @@ class Execution:
         async with self._lanes.lane(command):
             await self._until_reconciled(command)
             if turn.redelivered and not isinstance(command, QueryOrder):
+                late = self._recorded_late(command)
+                if late is not None:
+                    return [late]
                 # Our own rules may object by now to what a former owner has sent: that is no proof that it was not.
                 objects = self._objection(command) is not None
                 if objects or not line.capabilities.repeats_answer:
@@ -129,7 +147,16 @@ class Execution:
                         return [known]
                     if objects and not isinstance(command, CancelOrder):
                         return [undecided(command, "sent perhaps, and not found yet", self._standing)]
-            return [await self._outcome(command, line, turn)]
+            said = await self._outcome(command, line, turn)
+            if turn.redelivered and isinstance(said, NotSent) and isinstance(command, SubmitOrder | ReplaceOrder):
+                # We did not send it; the former owner's request may be under way still.
+                return [undecided(command, f"sent perhaps, and {said.reason} by now", self._standing)]
+            return [said]
+
+    def _recorded_late(self, command: Command) -> NotSent | None:
+        """The outcome once more, of a command that came too late before its former owner was killed."""
+        no = objection(command, self._standing) if name_of(command) in self._late else None
+        return no if no is not None and no.reason is NotSentReason.LATE else None
 
     async def _until_reconciled(self, command: Command) -> None:
         """Wait for as long as the command may still be sent."""
@@ -195,6 +222,7 @@ class Execution:
     async def _attempt(self, command: Command, line: Line, turn: Turn) -> ExecutionReport | NotSent:
         no = self._objection(command)
         if no is not None:
+            _require_ownership(command, turn)
             return no
         try:
             await line.pace.turn(urgent=not is_new_risk(command))
@@ -204,8 +232,7 @@ class Execution:
             return await self._at_the_socket(command, line, turn)
 
     async def _at_the_socket(self, command: Command, line: Line, turn: Turn) -> ExecutionReport | NotSent:
-        if not turn.still_owner():
-            raise NotOwner(f"{name_of(command)} was not sent: its partition is another worker's now")
+        _require_ownership(command, turn)
         no = self._objection(command)
         if no is not None:
             return no
@@ -219,6 +246,12 @@ class Execution:
             remembers = line.capabilities.client_id_unique is ClientIdUnique.ALWAYS
             return not_found(command, self._standing, remembers=remembers)
         return named_by_content(answer)
+
+
+def _require_ownership(command: Command, turn: Turn) -> None:
+    """Raise NotOwner where another worker may carry the command out by now: neither send it nor tell its outcome."""
+    if not turn.still_owner():
+        raise NotOwner(f"{name_of(command)} was not sent: its partition is another worker's now")
 
 
 def _question(command: Command, now_us: int) -> QueryOrder:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from schemas.control import AccountOpened, CashMovement, ClockTick, KillSwitch, KillVerb, Mode, Scope
-from schemas.execution import BrokerPositions
+from schemas.execution import BrokerPositions, NotSent
 from schemas.record import Record
 from schemas.reference import FeeSchedule, Instrument
 from schemas.risk import LimitChange
@@ -27,7 +27,7 @@ POLL_S = 0.05
 KEEP_EVERY_S = 5.0
 NOTEBOOK = "execution-knows.json"
 TOLD: Collection[type[Record]] = frozenset(
-    {ClockTick, Instrument, FeeSchedule, CashMovement, AccountOpened, LimitChange, BrokerPositions}
+    {ClockTick, Instrument, FeeSchedule, CashMovement, AccountOpened, LimitChange, BrokerPositions, NotSent}
 )
 UNREADABLE = "a record of control.kill cannot be read"
 
@@ -82,6 +82,8 @@ class Knowledge:
         match record:
             case ClockTick():
                 self._execution.on_tick(record)
+            case NotSent():
+                self._execution.on_not_sent(record)
             case AccountOpened():
                 self.accounts.setdefault(record.account_id, record)
             case LimitChange():

@@ -87,7 +87,7 @@ class Story:
                 self.fills[key] = record.quantity
             case Discrepancy():
                 if record.open and record.discrepancy_id not in self.cases:
-                    self.opened[record.kind] += 1
+                    self.opened[f"{record.kind} {record.reason}".strip()] += 1
                 self.cases[record.discrepancy_id] = record
             case _:
                 pass

@@ -87,6 +87,7 @@ def fold_report(order: Order, report: ExecutionReport) -> Step:
         requests=requests,
         answered=_answered(order, requests),
         absent=0,
+        unanswered=0,
         broker_order_id=report.broker_order_id or order.broker_order_id,
         quantity=order.quantity or report.order_quantity,
         updated_us=max(order.updated_us, report.event_time_us),
@@ -153,7 +154,7 @@ def fold_not_found(order: Order, report: ExecutionReport) -> Step:
         return Step(order, Trigger.NOT_FOUND)
     if report.code != NOT_FOUND:
         return Step(order, Trigger.NOT_FOUND, (), (Finding.UNPROVEN,))
-    asked = replace(order, absent=order.absent + 1, reports={**order.reports, report.exec_id: ""})
+    asked = replace(order, absent=order.absent + 1, unanswered=0, reports={**order.reports, report.exec_id: ""})
     if asked.absent < ABSENT_ENOUGH or cell.resting is None:
         return Step(asked, Trigger.NOT_FOUND)
     gone = replace(

@@ -91,6 +91,7 @@ class Order(Part, frozen=True):
     protect_stop, protect_target: prices that guard what it opens
     unit_reserve: cash or margin held for each open unit, in `reserve_currency`
     absent: how often the broker said, when that counts, that it knows no such order
+    unanswered: questions since it last said anything of the order
     """
 
     client_order_id: str
@@ -133,6 +134,7 @@ class Order(Part, frozen=True):
     unit_reserve: Decimal = ZERO
     reserve_currency: str = ""
     absent: int = 0
+    unanswered: int = 0
 
     @property
     def shown(self) -> OrderStatus:

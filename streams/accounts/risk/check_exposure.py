@@ -176,12 +176,12 @@ OWN = "strategy"
 def _sum_of_strategy(view: View) -> Decimal | None:
     strategy = view.proposal.strategy_id
     worst: dict[str, list[Decimal]] = {}
-    for holding in view.account.holdings.values():
-        net = holding.owners.get(strategy)
-        if net is not None and net.quantity:
-            worst[holding.instrument_id] = [net.quantity, ZERO, ZERO]
-    for order in view.account.orders.values():
-        if order.strategy_id == strategy and order is not view.proposal.replaces:
+    for holding in [one for one in view.account.holdings.values() if strategy in one.owners]:
+        quantity = holding.owners[strategy].quantity
+        if quantity:
+            worst[holding.instrument_id] = [quantity, ZERO, ZERO]
+    for order in [one for one in view.account.orders.values() if one.strategy_id == strategy]:
+        if order is not view.proposal.replaces:
             _add(worst.setdefault(order.instrument_id, [ZERO, ZERO, ZERO]), order.signed, order.counted)
     _add(worst.setdefault(view.proposal.instrument_id, [ZERO, ZERO, ZERO]), 1 if view.buying else -1, view.quantity)
     total = ZERO

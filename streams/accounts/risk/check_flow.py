@@ -177,10 +177,5 @@ def no_discrepancy(view: View) -> Reading:
 
 def outcome_known(view: View) -> Reading:
     """No order in this instrument waits for the broker to say whether it exists."""
-    name = view.proposal.instrument_id
-    waiting = [
-        order.client_order_id
-        for order in view.account.orders.values()
-        if order.instrument_id == name and order.shown is OrderStatus.UNKNOWN
-    ]
+    waiting = [order.client_order_id for order in view.orders_here if order.shown is OrderStatus.UNKNOWN]
     return denied("OUTCOME_UNKNOWN", min(waiting)) if waiting else PASSED

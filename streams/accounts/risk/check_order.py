@@ -279,10 +279,10 @@ def _short(view: View) -> Decimal:
 
 def self_match(view: View) -> Reading:
     """An own working order on the other side, at a price that this one would meet; of several the first by id."""
-    name, mine = view.proposal.instrument_id, view.proposal.limit_price
+    mine = view.proposal.limit_price
     met: Order | None = None
-    for order in view.account.orders.values():
-        if order.instrument_id != name or (order.side is Side.BUY) is view.buying or not order.open_quantity:
+    for order in view.orders_here:
+        if (order.side is Side.BUY) is view.buying or not order.open_quantity:
             continue
         if order.purpose == EXIT and order.order_type is OrderType.STOP:
             continue  # it rests outside the book until the price is there, and then only closes

@@ -10,7 +10,7 @@ from streams.accounts.risk.portfolio import Book, Measures, measure, stressed
 from streams.accounts.risk.reading import Reading, passed, text, unless_shrinking, within
 from streams.accounts.risk.view import View
 
-BOOK, MEASURES = "book", "measures"
+BOOK, MEASURES, WORDS = "book", "measures", "equity"
 
 
 def value_at_risk(view: View) -> Reading:
@@ -51,7 +51,9 @@ def _of_measures(view: View, limit: str, code: str, field: str) -> Reading:
         return passed("not limited")
     found = measures(view)
     amount = None if found is None else _of_equity(view, float(getattr(found, field)))
-    return unless_shrinking(view, within(view, limit, amount, code, f"equity={text(view.equity)}"))
+    if WORDS not in view.memo:
+        view.memo[WORDS] = f"equity={text(view.equity)}"
+    return unless_shrinking(view, within(view, limit, amount, code, view.memo[WORDS]))
 
 
 def measures(view: View) -> Measures | None:

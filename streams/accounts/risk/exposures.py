@@ -57,13 +57,8 @@ def _amounts(account: Account, shared: Shared) -> tuple[list[str], list[float]] 
             if rate is None:
                 return None
             rates[currency] = float(rate)
-    names: list[str] = []
-    amounts: list[float] = []
-    for name, holding in account.holdings.items():
-        if holding.exposure:
-            names.append(name)
-            amounts.append(holding.exposure * rates[holding.currency])
-    return names, amounts
+    exposed = [(name, holding) for name, holding in account.holdings.items() if holding.exposure]
+    return [name for name, _ in exposed], [holding.exposure * rates[holding.currency] for _, holding in exposed]
 
 
 def by_dimension(account: Account, shared: Shared) -> list[tuple[str, str, float, float]]:

@@ -68,9 +68,8 @@ def within(view: View, name: str, value: Decimal | None, code: str, inputs: str 
     if scale is None:
         shown = _shown(limit)
     else:
-        bound *= scale
-        shown = text(bound)
-        inputs = f"{inputs} scale={text(scale)}".lstrip()
+        bound, shown, words = _scaled(limit, scale)
+        inputs = f"{inputs} {words}" if inputs else words
     if value is None:
         return Reading(HARD, f"{code}_UNKNOWN", "", shown, inputs)
     if value > bound:
@@ -81,6 +80,7 @@ def within(view: View, name: str, value: Decimal | None, code: str, inputs: str 
 
 
 _texts: dict[int, tuple[Limit, str]] = {}
+_scales: dict[int, tuple[Limit, Decimal, tuple[Decimal, str, str]]] = {}
 MEMO_MAX = 4096
 
 
@@ -94,6 +94,19 @@ def _shown(limit: Limit) -> str:
     words = text(limit.value)
     _texts[id(limit)] = (limit, words)
     return words
+
+
+def _scaled(limit: Limit, scale: Decimal) -> tuple[Decimal, str, str]:
+    """The bound at this scale, as number and as text, and the scale in words; computed once while the scale stays."""
+    known = _scales.get(id(limit))
+    if known is not None and known[0] is limit and known[1] == scale:
+        return known[2]
+    if len(_scales) >= MEMO_MAX:
+        _scales.clear()
+    bound = limit.value * scale
+    told = (bound, text(bound), f"scale={text(scale)}")
+    _scales[id(limit)] = (limit, scale, told)
+    return told
 
 
 def unless_shrinking(view: View, reading: Reading) -> Reading:

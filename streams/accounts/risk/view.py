@@ -66,6 +66,7 @@ class View:
     quantity: open units proposed; signed: with the side's sign
     worst_before, worst_after: largest absolute position in units without and with the order
     value: of the order at its worst price; value_before, value_after: of the worst position at the mark
+    orders_here: the account's working orders in the instrument
     memo: what several checks need and one computed
     reducing: the order can only shrink the position, whatever else fills
     """
@@ -83,6 +84,8 @@ class View:
         self.holding: Holding = account.holdings.get(proposal.instrument_id) or Holding(
             instrument_id=proposal.instrument_id
         )
+        name = proposal.instrument_id
+        self.orders_here = [order for order in account.orders.values() if order.instrument_id == name]
         self.memo: dict[str, Any] = {}
         self.emergency = proposal.purpose in EMERGENCY and proposal.reduce_only
         self._quantities()

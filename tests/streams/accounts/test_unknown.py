@@ -1,5 +1,6 @@
 """Orders of unknown fate: what proves that one never came to be, what does not, and what is asked again."""
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -212,3 +213,15 @@ def test_ended_orders_are_remembered_for_as_long_as_something_is_disputed() -> N
     turn.change(condition=replace(turn.account.condition, cases={}))
     turn.put_order(replace(ended, client_order_id="last", updated_us=LATE + 10_000))
     assert disputed not in turn.account.ended
+
+
+def test_after_a_first_absence_questions_without_an_answer_come_later_and_later() -> None:
+    it = doubtful()
+    it.tell(absent(it, 1, LATE))
+    asked: list[int] = []
+    for second in range(1, 241):
+        at_us = LATE + second * SECOND
+        it.tell(tick(at_us))
+        asked += [second] * len(it.now(QueryOrder))
+    gaps = [after - before for before, after in pairwise(asked)]
+    assert gaps == [10, 20, 40, 60, 60]

@@ -175,6 +175,36 @@ def test_a_command_read_again_is_never_called_not_sent_because_our_rules_object_
     assert said.order_status is (OrderStatus.NEW if sent else OrderStatus.UNKNOWN)
 
 
+@pytest.mark.parametrize("reason", NotSentReason)
+def test_what_was_recorded_as_late_is_not_asked_about_again_and_what_was_not_sent_otherwise_is(
+    reason: NotSentReason,
+) -> None:
+    broker = ScriptedBroker()
+    late = replace(buy("a"), event_time_us=2, submit_before_us=1)
+    worker = execution(broker)
+    worker.on_not_sent(NotSent(event_time_us=2, account_id="alice", client_order_id="a", reason=reason))
+    (said,) = asyncio.run(worker.on_command(late, Delivered(redelivered=True)))
+    if reason is NotSentReason.LATE:
+        assert isinstance(said, NotSent)
+        assert not broker.calls
+    else:
+        assert isinstance(said, ExecutionReport)
+        assert broker.calls == ["query a"]
+
+
+def test_a_command_read_again_that_nobody_could_be_asked_to_carry_out_is_in_doubt_and_not_unsent() -> None:
+    broker = ScriptedBroker("", *["down"] * 10, client_id_unique=ClientIdUnique.ALWAYS)
+    said = outcome(broker, buy("a"), redelivered=True)
+    assert isinstance(said, ExecutionReport)
+    assert said.exec_type is ExecType.UNKNOWN
+
+
+def test_a_worker_that_lost_its_partition_tells_no_outcome_of_its_own_rules() -> None:
+    late = replace(buy("a"), event_time_us=2, submit_before_us=1)
+    with pytest.raises(NotOwner):
+        asyncio.run(execution(ScriptedBroker()).on_command(late, Delivered(ours=[False])))
+
+
 def test_a_cancel_read_again_is_sent_again() -> None:
     broker = ScriptedBroker()
     broker.venue.submit(buy("a"))

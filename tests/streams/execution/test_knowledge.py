@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from schemas.codec import Codec
 from schemas.control import AccountOpened, Mode, SizingMethod
-from schemas.execution import BrokerPositions, NotSentReason
+from schemas.execution import BrokerPositions, NotSent, NotSentReason
 from schemas.market import MarkBatch
 from schemas.record import Record
 from streams.execution.handler import Execution
@@ -94,3 +94,14 @@ def test_a_notebook_of_another_log_is_as_none(lows: dict[int, int], ends: dict[i
 def test_a_notebook_that_cannot_be_read_is_as_none(text: str, tmp_path: Path) -> None:
     (tmp_path / "known.json").write_text(text)
     assert Notebook(tmp_path / "known.json", CODEC).recall({0: 3}, {0: 9}) == ({0: 3}, [])
+
+
+def test_what_any_worker_recorded_as_late_is_known_to_all() -> None:
+    execution = Execution({}, Mode.PAPER)
+    knowledge = Knowledge(execution, lambda _: None)
+    late = NotSent(event_time_us=1, account_id="A", client_order_id="a", reason=NotSentReason.LATE)
+    assert Sieve(CODEC, TOLD).decode(CODEC.encode(late)) == late
+    knowledge.take(late)
+    past = replace(buy("a"), mode=Mode.PAPER, submit_before_us=1)
+    assert execution._recorded_late(past) is not None
+    assert execution._recorded_late(replace(past, client_order_id="b")) is None
