@@ -14,11 +14,12 @@ import pytest
 from schemas.control import ClockTick, KillSwitch, KillVerb, Scope
 from schemas.execution import ExecutionReport
 from schemas.market import Mark, MarkBatch
-from schemas.order import OrderStatus, Side
+from schemas.order import ExecType, OrderStatus, Side
 from schemas.position import PositionAdjusted, PositionState
 from schemas.record import Record
 from schemas.reference import CorporateAction, CorporateActionKind
 from schemas.risk import RiskEvent, RiskEventKind
+from schemas.scalars import SECOND_US
 from schemas.signal import ProviderControl
 from schemas.topics import ACCOUNTS_EVENTS, ACCOUNTS_INBOX, CONTROL_KILL, INBOXES, SIGNALS_INBOX, Topic
 from streams.commands.connections import records_of
@@ -77,11 +78,23 @@ def test_a_provider_set_anew_keeps_its_key_unless_another_or_none_is_said(desk: 
     for words in (("--public-key", public), (), ("--no-key",)):
         desk.ask(*asked, *words)
     told = {one for one in of(desk, SIGNALS_INBOX, ProviderControl) if isinstance(one, ProviderControl)}
-    assert [(one.public_key, one.keep_key) for one in sorted(told, key=lambda one: one.event_time_us)] == [
+    mine = sorted((one for one in told if one.provider_id == "oracle"), key=lambda one: one.event_time_us)
+    assert [(one.public_key, one.keep_key) for one in mine] == [
         (public, False),
         ("", True),
         ("", False),
     ]
+
+
+def test_a_provider_set_anew_keeps_the_rate_and_the_validity_that_are_not_said(desk: Desk) -> None:
+    asked = ("provider", "set", "pythia", "--role", "champion", "--reason", "test")
+    for words in (("--rate", "7", "--valid-for", "90"), ("--rate", "8"), ()):
+        desk.ask(*asked, *words)
+    told = {one for one in of(desk, SIGNALS_INBOX, ProviderControl) if isinstance(one, ProviderControl)}
+    mine = sorted((one for one in told if one.provider_id == "pythia"), key=lambda one: one.event_time_us)
+    assert [(one.keep_rate, one.keep_ttl) for one in mine] == [(False, False), (False, True), (True, True)]
+    assert [one.rate_limit_per_minute for one in mine][:2] == [7, 8]
+    assert mine[0].ttl_max_us == 90 * SECOND_US
 
 
 def test_a_second_set_up_changes_nothing_and_another_mode_is_refused(desk: Desk) -> None:
@@ -341,7 +354,7 @@ def the_position(desk: Desk, wanted: Callable[[PositionState], bool]) -> Positio
     raise AssertionError(f"the position is {last}")
 
 
-@pytest.mark.parametrize("words", [("split", "WTI", "0"), ("dividend", "WTI", "-1"), ("split", "WTI", "two")])
+@pytest.mark.parametrize("words", [("split", "WTI", "0"), ("dividend", "WTI", "0"), ("split", "WTI", "two")])
 def test_an_action_that_says_nothing_of_its_kind_is_refused_and_not_sent(desk: Desk, words: tuple[str, ...]) -> None:
     before = len(of(desk, ACCOUNTS_INBOX, CorporateAction))
     assert "nothing was sent" in desk.ask("market", *words, code=2).stderr
