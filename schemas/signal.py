@@ -182,6 +182,7 @@ class ProviderControl(Record, frozen=True):
     reason: why
     public_key: Ed25519 key with which its signals must be signed, Base64; empty asks for no signature
     keep_key: whether the key that is known stays, whatever `public_key` says
+    keep_rate, keep_ttl: whether the rate, the longest validity of a known provider stays, whatever is said here
     """
 
     source_id: ClassVar[tuple[str, ...]] = ("request_id",)
@@ -195,3 +196,5 @@ class ProviderControl(Record, frozen=True):
     reason: str
     public_key: str = ""
     keep_key: bool = False
+    keep_rate: bool = False
+    keep_ttl: bool = False

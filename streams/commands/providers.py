@@ -20,6 +20,8 @@ from streams.commands.outcome import AsJson, Exit, Stop, say, show_json
 provider = group("Providers of signals: introduce them, change their standing, make keys.")
 
 SECOND_US = 1_000_000
+NEW_RATE, NEW_VALID_FOR_S = 60, 3_600
+"""Of a provider that is not known and of whom nothing else is said."""
 IdArgument = Annotated[str, typer.Argument(metavar="ID", help="The provider's id, as its signals say it.")]
 ReasonOption = Annotated[str, typer.Option("--reason", help="Why.")]
 
@@ -41,8 +43,17 @@ def set_standing(
     provider_id: IdArgument,
     role: Annotated[RoleWord, typer.Option("--role", help="What its signals are good for.")],
     reason: ReasonOption,
-    rate: Annotated[int, typer.Option(min=1, help="Signals accepted in a minute, for each instrument.")] = 60,
-    valid_for: Annotated[int, typer.Option(min=1, help="Longest validity accepted, seconds.")] = 3_600,
+    rate: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Signals accepted in a minute, for each instrument.  [default: as many as before; 60 for a new one]",
+        ),
+    ] = None,
+    valid_for: Annotated[
+        int | None,
+        typer.Option(min=1, help="Longest validity accepted, seconds.  [default: as before; 3600 for a new one]"),
+    ] = None,
     public_key: Annotated[
         str | None,
         typer.Option("--public-key", help="With which its signals must be signed.  [default: the one it has, if any]"),
@@ -52,7 +63,7 @@ def set_standing(
     request_id: RequestOption = None,
     as_json: AsJson = False,
 ) -> None:
-    """Introduce a provider, or say its standing anew; its key stays unless another one, or --no-key, is said."""
+    """Introduce a provider, or say its standing anew: what is not said of rate, validity and key stays as it was."""
     from schemas.edge import to_jsonable  # noqa: PLC0415 - help must be quick
     from schemas.signal import ProviderControl  # noqa: PLC0415
     from streams.commands.settings_of import settings  # noqa: PLC0415
@@ -67,8 +78,10 @@ def set_standing(
             "request_id": request_of(request_id),
             "provider_id": provider_id,
             "role": role.upper(),
-            "rate_limit_per_minute": rate,
-            "ttl_max_us": valid_for * SECOND_US,
+            "rate_limit_per_minute": rate or NEW_RATE,
+            "keep_rate": rate is None,
+            "ttl_max_us": (valid_for or NEW_VALID_FOR_S) * SECOND_US,
+            "keep_ttl": valid_for is None,
             "author": author_of(author),
             "reason": reason,
             "public_key": public_key,

@@ -339,7 +339,7 @@ def _tell(control: "StrategyControl", answer: "StrategyEvent | None", wait_s: fl
     if answer is None:
         raise Stop(
             f"nobody answered within {wait_s:g} s; the request is written and not lost",
-            why="no worker has the strategies room, or nothing was ever told of an instance of this name",
+            why="no worker has the strategies room, or its instrument answers with the next record that it is told",
             next_step=f"look at `quantumleap status`; the same again is --request-id {control.request_id}",
             code=Exit.PARTIAL,
         )

@@ -73,13 +73,20 @@ class Signals(Room[Opinions, Registry]):
 
 
 def _standing(known: Provider | None, control: ProviderControl) -> Provider:
-    """The provider as control wants it."""
-    kept = known.public_key if known is not None else ""
-    return Provider(
+    """The provider as control wants it; of one that is not known only a key is kept, which is none."""
+    wanted = Provider(
         role=control.role,
         rate_limit_per_minute=control.rate_limit_per_minute,
         ttl_max_us=control.ttl_max_us,
-        public_key=kept if control.keep_key else control.public_key,
+        public_key="" if control.keep_key else control.public_key,
+    )
+    if known is None:
+        return wanted
+    return msgspec.structs.replace(
+        wanted,
+        rate_limit_per_minute=known.rate_limit_per_minute if control.keep_rate else wanted.rate_limit_per_minute,
+        ttl_max_us=known.ttl_max_us if control.keep_ttl else wanted.ttl_max_us,
+        public_key=known.public_key if control.keep_key else wanted.public_key,
     )
 
 

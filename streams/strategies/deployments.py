@@ -15,7 +15,8 @@ REQUESTS_KEPT = 1_000
 NEWS_KEPT = 100
 """For each instrument: what was asked without its name is said with its next record."""
 INSTANCES_MAX = 5_000
-
+NOWHERE = "nowhere"
+"""In place of an instrument: where those are answered who ask about an instance that nobody knows."""
 
 DETAIL_LENGTH_MAX = 300
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]+")
@@ -148,7 +149,7 @@ def _with_news(
     refused: Refused | None = None,
 ) -> dict[str, tuple[News, ...]]:
     """All news, with that of this request at the instrument it concerns."""
-    instrument_id = deployment.instrument_id if deployment is not None else control.instrument_id
+    instrument_id = deployment.instrument_id if deployment is not None else control.instrument_id or NOWHERE
     before = floor.news.get(instrument_id, ())
     news = News(
         number=before[-1].number + 1 if before else 1,

@@ -14,7 +14,7 @@ from schemas.strategy import StrategyChange, StrategyCode, StrategyEvent
 from schemas.topics import STRATEGIES_INBOX, Topic
 from streams.runtime.room import Outcome, Room
 from streams.strategies.catalogue import Catalogue, installed
-from streams.strategies.deployments import Refused, after, told, values_of
+from streams.strategies.deployments import NOWHERE, Refused, after, told, values_of
 from streams.strategies.intents import Occasion, intents_of
 from streams.strategies.plugin import COMMON, Strategy, Value, Wish, wish_fault
 from streams.strategies.state import Deployment, Desk, Floor, Header, Instance, News, Standing
@@ -59,7 +59,7 @@ class Strategies(Room[Desk, Floor]):
     reads: ClassVar[Topic] = STRATEGIES_INBOX
     part_types: Mapping[str, type[Part]]  # type: ignore[misc]  # kinds of memory come with the catalogue
     shared_type: ClassVar[type[Part]] = Floor
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
 
     def __init__(self, catalogue: Catalogue | None = None) -> None:
         """Without a catalogue: what is installed. Raises BadPlugIn where that is no strategy."""
@@ -101,10 +101,10 @@ class Strategies(Room[Desk, Floor]):
         return (state.header.instrument_id,)
 
     def touches(self, record: Record) -> Collection[str]:
-        return (record.instrument_id,) if isinstance(record, StrategyControl) else ()
+        return (record.instrument_id or NOWHERE,) if isinstance(record, StrategyControl) else ()
 
     def addressees(self, record: Record) -> Collection[str]:
-        """An instrument that nothing was heard of yet answers too."""
+        """An instrument that nothing was heard of yet answers too, and one place where a request names none."""
         return self.touches(record)
 
     def parts(self, state: Desk) -> Mapping[str, Part]:

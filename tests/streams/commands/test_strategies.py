@@ -100,6 +100,16 @@ def test_the_same_request_twice_is_one_and_gives_the_same_answer(desk: Desk) -> 
 
 @pytest.mark.servers
 @pytest.mark.slow
+@pytest.mark.parametrize("words", [("pause",), ("resume",), ("stop",), ("change", "--set", "weight=1")])
+def test_what_is_asked_of_an_instance_that_nobody_knows_is_refused_as_unknown(
+    desk: Desk, words: tuple[str, ...]
+) -> None:
+    ended = desk.ask("strategy", words[0], "nosuch", *words[1:], "--wait", "90", code=6)
+    assert "UNKNOWN_INSTANCE" in ended.stderr
+
+
+@pytest.mark.servers
+@pytest.mark.slow
 def test_where_nobody_answers_the_request_is_written_and_it_is_said_so(desk: Desk) -> None:
-    ended = desk.ask("strategy", "pause", "none", "--wait", "1", code=8)
+    ended = desk.ask("strategy", "pause", "none", "--wait", "0", code=8)
     assert "is written and not lost" in ended.stderr

@@ -256,6 +256,24 @@ def test_a_key_stays_when_the_standing_is_said_anew_unless_another_or_none_is_as
     assert desk.codes(signal(2)) == ["accepted"]
 
 
+def test_a_rate_and_a_validity_stay_when_the_standing_is_said_anew_unless_others_are_asked() -> None:
+    desk = Desk(instrument(), introduced(rate_limit_per_minute=1, ttl_max_us=30 * SECOND_US), tick())
+    brief = {"valid_until_us": NOON_US + 30 * SECOND_US}
+    desk.tell(introduced("p-2", keep_rate=True, keep_ttl=True))
+    assert desk.codes(signal(1), signal(1, **brief), signal(2, **brief)) == ["TTL_TOO_LONG", "accepted", "RATE"]
+    desk.tell(introduced("p-3", keep_ttl=True))
+    assert desk.codes(signal(2), signal(2, **brief)) == ["TTL_TOO_LONG", "accepted"]
+    desk.tell(introduced("p-4", rate_limit_per_minute=1, keep_rate=True))
+    assert desk.codes(signal(3), signal(4)) == ["accepted", "RATE"]
+
+
+def test_a_provider_never_known_gets_the_rate_and_the_validity_that_are_said() -> None:
+    tight = introduced(rate_limit_per_minute=1, ttl_max_us=MINUTE_US - 1, keep_rate=True, keep_ttl=True)
+    desk = Desk(instrument(), tight, tick())
+    brief = {"valid_until_us": NOON_US + SECOND_US}
+    assert desk.codes(signal(1), signal(1, **brief), signal(2, **brief)) == ["TTL_TOO_LONG", "accepted", "RATE"]
+
+
 def test_a_provider_never_known_has_no_key_to_keep() -> None:
     assert Desk(instrument(), introduced(keep_key=True), tick()).codes(signal(1)) == ["accepted"]
 

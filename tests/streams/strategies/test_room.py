@@ -174,6 +174,17 @@ def test_a_request_that_names_no_instrument_is_answered_with_the_next_record_in_
     assert floor.events()[1:] == [("one", "PAUSED"), ("one", "RESUMED")]
 
 
+@pytest.mark.parametrize("verb", ["PAUSE", "RESUME", "STOP", "CHANGE"])
+def test_a_request_about_an_instance_that_nobody_knows_is_refused_at_once_and_once_wherever_it_was(verb: str) -> None:
+    request = control(verb, "two", on="")
+    numbers = range(STRATEGIES_INBOX.partitions)
+    partitions = [Partition(Strategies(CATALOGUE)) for _ in numbers]
+    said = [one for number in numbers for _ in range(2) for one in partitions[number].fold(None, request, number)]
+    (event,) = only(said, StrategyEvent)
+    assert (event.strategy_id, event.change, event.code) == ("two", "REFUSED", StrategyCode.UNKNOWN_INSTANCE)
+    assert event.request_id == request.request_id
+
+
 @pytest.mark.parametrize("instrument_id", ["WTI", "BRENT", "GOLD", "Öl"])
 def test_a_request_is_answered_in_the_partition_where_its_instrument_lives_and_nowhere_else(instrument_id: str) -> None:
     numbers = range(STRATEGIES_INBOX.partitions)
