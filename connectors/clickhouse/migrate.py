@@ -158,10 +158,11 @@ def _views(server: ClickHouse) -> list[tuple[str, str]]:
         spelt = comment.replace("\\", "\\\\").replace("'", "\\'")
         body = view.sql.replace("{database}", server.database)
         name = f"`{server.database}`.`{view.name}`"
-        if view.kept:
+        if view.order_by:
             if view.name in known:
                 todo.append((f"drop an older {view.name}", f"DROP TABLE IF EXISTS {name} SYNC"))
-            head = f"CREATE MATERIALIZED VIEW {name} REFRESH {REFRESH} ENGINE = MergeTree ORDER BY (account_id, day)"
+            order = ", ".join(view.order_by)
+            head = f"CREATE MATERIALIZED VIEW {name} REFRESH {REFRESH} ENGINE = MergeTree ORDER BY ({order})"
         else:
             head = f"CREATE OR REPLACE VIEW {name}"
         todo.append((f"make view {view.name}", f"{head} AS\n{body}\nCOMMENT '{spelt}'"))

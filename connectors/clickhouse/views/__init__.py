@@ -5,6 +5,7 @@ about a whole house: a refreshable materialized view, replaced as a whole each `
 never counted twice, as a view at insert time would.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -12,12 +13,15 @@ from importlib.resources import files
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """One view; `{database}` in its text is the database. `kept` tells a summary."""
+    """One view; `{database}` in its text is the database.
+
+    order_by: columns by which a summary is kept; a view that is computed when it is asked has none
+    """
 
     name: str
     doc: str
     sql: str
-    kept: bool = False
+    order_by: tuple[str, ...] = ()
 
 
 ORDER = (
@@ -39,8 +43,18 @@ ORDER = (
 )
 """Views in the order of making: a view stands after those it reads."""
 
-SUMMARIES = ("orders_daily", "execution_daily")
-"""Summaries, made after all views."""
+_DAYS = ("account_id", "day")
+SUMMARIES: Mapping[str, tuple[str, ...]] = {
+    "orders_daily": _DAYS,
+    "execution_daily": _DAYS,
+    "shortfall_daily": _DAYS,
+    "trades_daily": _DAYS,
+    "attribution_kept": ("account_id", "dimension", "member"),
+}
+"""Summaries, made after all views, and by what each is ordered."""
+
+FRUGAL = "max_bytes_before_external_group_by = 2000000000, max_bytes_before_external_sort = 2000000000, max_threads = 2"
+"""Settings under which a summary is made anew: what does not fit goes to disk, and questions keep their share."""
 
 REFRESH = "EVERY 15 MINUTE"
 """How old a summary may be; `SYSTEM REFRESH VIEW <name>` renews it at once."""
@@ -52,5 +66,6 @@ def views() -> tuple[View, ...]:
     found = []
     for name in (*ORDER, *SUMMARIES):
         first, _, body = (files(__package__) / f"{name}.sql").read_text().partition("\n")
-        found.append(View(name, first.removeprefix("-- "), body.strip(), name in SUMMARIES))
+        settings = f"\nSETTINGS {FRUGAL}" if name in SUMMARIES else ""
+        found.append(View(name, first.removeprefix("-- "), body.strip() + settings, SUMMARIES.get(name, ())))
     return tuple(found)

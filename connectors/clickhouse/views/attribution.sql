@@ -1,8 +1,18 @@
 -- Who and what earned each account's newest result, in its base currency: by strategy, provider, instrument, sector, side held and cost; each adds up to the account's P&L, REST is what nobody in it explains.
 WITH newest AS
 (
-    SELECT account_id, dimension, member, currency, realised_pnl, fees, pnl
-    FROM `{database}`.pnl_daily ORDER BY day DESC LIMIT 1 BY account_id, dimension, member
+    -- The last words of pnl_daily, grouped so that a question about one account reads that account alone.
+    SELECT
+        account_id, dimension, member, tupleElement(told, 1) AS currency, tupleElement(told, 2) AS fees,
+        tupleElement(told, 3) AS pnl
+    FROM
+    (
+        SELECT
+            account_id, dimension, member, argMax(
+                (currency, fees, realised_pnl + unrealised_pnl - fees),
+                (toDate(subtractMicroseconds(event_time, 1)), `offset`)) AS told
+        FROM `{database}`.pnl_snapshot GROUP BY account_id, dimension, member
+    )
 ),
 conversions AS
 (
@@ -47,14 +57,20 @@ parts AS
     GROUP BY q.account_id
 ),
 accounts AS (SELECT account_id, currency, pnl AS whole FROM newest WHERE dimension = 'ACCOUNT')
-SELECT p.account_id AS account_id, p.dimension AS dimension, p.member AS member, a.currency AS currency, p.amount AS pnl
-FROM parts AS p INNER JOIN accounts AS a ON p.account_id = a.account_id
-UNION ALL
-SELECT a.account_id, p.dimension, if(p.dimension = 'COST', 'BEFORE_COSTS', 'REST') AS member, a.currency, whole - explained AS left
-FROM accounts AS a
-INNER JOIN
+SELECT account_id, dimension, row.1 AS member, currency, row.2 AS pnl
+FROM
 (
-    SELECT account_id, toString(dimension) AS dimension, if(countIf(amount IS NULL) > 0, NULL, sum(amount)) AS explained
-    FROM parts GROUP BY account_id, dimension
-) AS p ON a.account_id = p.account_id
-WHERE left != 0 OR left IS NULL
+    SELECT
+        p.account_id AS account_id, p.dimension AS dimension, a.currency AS currency,
+        if(p.unknown > 0, NULL, a.whole - p.explained) AS left,
+        if(ifNull(left, 1) = 0, p.rows, arrayPushBack(p.rows, (if(p.dimension = 'COST', 'BEFORE_COSTS', 'REST'), left))) AS rows
+    FROM
+    (
+        SELECT
+            account_id, toString(dimension) AS dimension, groupArray((toString(member), amount)) AS rows,
+            countIf(amount IS NULL) AS unknown, sum(amount) AS explained
+        FROM parts GROUP BY account_id, dimension
+    ) AS p
+    INNER JOIN accounts AS a ON p.account_id = a.account_id
+)
+ARRAY JOIN rows AS row

@@ -31,6 +31,34 @@ halves AS
     WHERE units > 0
     WINDOW trade AS (PARTITION BY account_id, strategy_id, instrument_id, trip ORDER BY `offset` ROWS UNBOUNDED PRECEDING)
 ),
+extremes AS
+(
+    -- Marks by four hours, and lowest and highest of these by sixteen days, for `lookups` (level, bucket). What comes twice changes neither.
+    SELECT
+        instrument_id, 0 AS level, intDiv(toUnixTimestamp64Micro(event_time), 14400000000) AS bucket,
+        arrayZip(groupArray(toUnixTimestamp64Micro(event_time)), groupArray(low), groupArray(high)) AS within
+    FROM `{database}`.mark GROUP BY instrument_id, bucket
+    UNION ALL
+    SELECT instrument_id, 1, intDiv(part, 96) AS days, arrayZip(groupArray(part), groupArray(lowest), groupArray(highest))
+    FROM
+    (
+        SELECT
+            instrument_id, intDiv(toUnixTimestamp64Micro(event_time), 14400000000) AS part, min(low) AS lowest, max(high) AS highest
+        FROM `{database}`.mark GROUP BY instrument_id, part
+    )
+    GROUP BY instrument_id, days
+),
+lookups AS
+(
+    SELECT
+        *, toUnixTimestamp64Micro(event_time) AS since, toUnixTimestamp64Micro(until) AS before,
+        intDiv(since, 14400000000) AS first_part, intDiv(before, 14400000000) AS last_part,
+        arrayConcat(
+            arrayDistinct([(0, first_part, since, before), (0, last_part, since, before)]),
+            arrayMap(days -> (1, days, first_part, last_part),
+                if(last_part - first_part > 1, range(intDiv(first_part + 1, 96), intDiv(last_part - 1, 96) + 1), []))) AS asked
+    FROM halves WHERE open_units != 0 AND until > event_time
+),
 excursions AS
 (
     SELECT
@@ -42,21 +70,21 @@ excursions AS
         SELECT
             h.account_id AS account_id, h.strategy_id AS strategy_id, h.instrument_id AS instrument_id, h.trip AS trip,
             h.cash AS cash, h.open_units AS open_units,
-            if(h.contract = 'LINEAR', toDecimal256(toDecimal256(m.low, 12) * h.multiplier, 24),
-                -toDecimal256(h.multiplier, 24) / if(m.low = 0, h.price, m.low)) AS low_worth,
-            if(h.contract = 'LINEAR', toDecimal256(toDecimal256(m.high, 12) * h.multiplier, 24),
-                -toDecimal256(h.multiplier, 24) / if(m.high = 0, h.price, m.high)) AS high_worth
+            arrayFilter(e -> e.1 > h.after AND e.1 < h.upto, x.within) AS inside,
+            arrayMin(e -> e.2, inside) AS low, arrayMax(e -> e.3, inside) AS high,
+            if(h.contract = 'LINEAR', toDecimal256(toDecimal256(low, 12) * h.multiplier, 24),
+                -toDecimal256(h.multiplier, 24) / if(low = 0, h.price, low)) AS low_worth,
+            if(h.contract = 'LINEAR', toDecimal256(toDecimal256(high, 12) * h.multiplier, 24),
+                -toDecimal256(h.multiplier, 24) / if(high = 0, h.price, high)) AS high_worth
         FROM
         (
-            SELECT *, arrayJoin(range(toUInt32(toDate(event_time)), toUInt32(toDate(until)) + 1)) AS day
-            FROM halves WHERE open_units != 0 AND until > event_time
+            SELECT
+                account_id, strategy_id, instrument_id, trip, cash, open_units, contract, multiplier, price,
+                one.1 AS level, one.2 AS bucket, one.3 AS after, one.4 AS upto
+            FROM lookups ARRAY JOIN asked AS one
         ) AS h
-        INNER JOIN
-        (
-            SELECT instrument_id, event_time AS at, toUInt32(toDate(event_time)) AS day, low, high
-            FROM `{database}`.mark FINAL
-        ) AS m
-            ON h.instrument_id = m.instrument_id AND h.day = m.day AND m.at > h.event_time AND m.at < h.until
+        INNER JOIN extremes AS x ON h.instrument_id = x.instrument_id AND h.level = x.level AND h.bucket = x.bucket
+        WHERE notEmpty(inside)
     )
     GROUP BY account_id, strategy_id, instrument_id, trip
 ),

@@ -110,6 +110,19 @@ def test_a_view_whose_text_changed_is_made_anew(database: ClickHouse, monkeypatc
     assert ("new", "UInt8") in shape(database)["denials"]
 
 
+def test_a_database_with_fewer_and_older_summaries_gets_those_of_this_version(database: ClickHouse) -> None:
+    present = shape(database)
+    for name in ("shortfall_daily", "trades_daily", "attribution_kept", "orders_daily"):
+        database.command(f"DROP TABLE `{database.database}`.{name} SYNC")
+    database.command(
+        f"CREATE MATERIALIZED VIEW `{database.database}`.orders_daily REFRESH EVERY 1 HOUR ENGINE = MergeTree "
+        f"ORDER BY day AS SELECT today() AS day, count() AS orders FROM `{database.database}`.order_event"
+    )
+    assert "drop an older orders_daily" in migrate(database)
+    assert shape(database) == present
+    assert migrate(database) == []
+
+
 def test_a_column_of_another_type_is_refused_and_nothing_is_changed(empty: ClickHouse) -> None:
     migrate(empty)
     empty.command(f"ALTER TABLE `{empty.database}`.fill MODIFY COLUMN price Float64")
