@@ -12,7 +12,7 @@ from typing import Any
 
 from confluent_kafka import Producer, TopicPartition
 
-from benchmarks._arena import PARTITIONS, Arena, balanced_keys, contender
+from benchmarks._arena import PARTITIONS, Arena, Contender, balanced_keys, contender
 from benchmarks._throughput import Entrant, bare, hop, room
 from streams.runtime import clients
 from streams.runtime.offsets import Offsets
@@ -83,8 +83,17 @@ class Ears:
         self._reader.close()
 
 
-def hop_latency(bootstrap: str, folder: Path, entrant: Entrant, rates: Sequence[int]) -> dict[str, dict[str, float]]:
-    """Milliseconds from due to read by a committed reader, over one hop, at each rate."""
+def hop_latency(
+    bootstrap: str,
+    folder: Path,
+    entrant: Entrant,
+    rates: Sequence[int],
+    look: Callable[[Contender], object] = lambda _: None,
+) -> dict[str, dict[str, float]]:
+    """Milliseconds from due to read by a committed reader, over one hop, at each rate.
+
+    look: called before and after the records of each rate.
+    """
     arena = Arena(bootstrap)
     codec, keys = sums_codec(), balanced_keys()
     producer: Producer = clients.plain_producer(arena.cluster, lambda _: None)
@@ -110,8 +119,10 @@ def hop_latency(bootstrap: str, folder: Path, entrant: Entrant, rates: Sequence[
             ears.wait_for(at_rate(200, WARM_UP_S, send))
             for rate in rates:
                 before = one.cpu_s
+                look(one)
                 latencies = ears.wait_for(at_rate(rate, RATES[rate], send))
                 load = (one.cpu_s - before) / RATES[rate]
+                look(one)
                 found[f"{rate}/s"] = {**quantiles_ms(latencies), "n": len(latencies), "processors": round(load, 2)}
         finally:
             ears.close()

@@ -12,8 +12,11 @@ workers     two workers against one
 failover    kill -9 until all partitions flow, with and without fixed membership
 local       the in-process runner
 memory      a worker with all rooms, at rest and with work
-recovery    states read back, 1 and 100 MB; 1,000 MB by `--part recovery-1000`, which is not among the defaults
+recovery    states read back: 1, 100 and 1,000 MB
 changelog   bytes written for each mark and order of a busy account
+
+Where a target is missed, those who missed it run once more under a sampler: `missed` tells the processors that each
+process used, where each thread of the worker stood, and what would be needed.
 
 Prints one JSON object (`--json` is taken and changes nothing); ends with 1 when a target is missed. QUIX_PYTHON names
 an interpreter that has Quix Streams; without it, it is installed from the package registry into a temporary folder.
@@ -31,6 +34,7 @@ from confluent_kafka import KafkaException
 
 from benchmarks._arena import KEYS, as_avro, machine
 from benchmarks._durability import changelog_bytes, failover, recovery
+from benchmarks._missed import WHY
 from benchmarks._open_loop import latency
 from benchmarks._pipeline import memory
 from benchmarks._throughput import RECORDS, throughput, two_workers
@@ -77,10 +81,9 @@ PARTS: dict[str, Part] = {
     "failover": failover,
     "local": local,
     "memory": memory,
-    "recovery": lambda bootstrap, folder: recovery(bootstrap, folder, [1, 100]),
+    "recovery": lambda bootstrap, folder: recovery(bootstrap, folder, [1, 100, 1_000]),
     "changelog": lambda _bootstrap, _folder: changelog_bytes(),
 }
-ON_DEMAND: dict[str, Part] = {"recovery-1000": lambda bootstrap, folder: recovery(bootstrap, folder, [1_000])}
 NO_SERVER = {"local", "changelog"}
 
 REMARKS = {
@@ -97,19 +100,19 @@ REMARKS = {
 def main(words: list[str]) -> int:
     """Run the parts that are asked for, print one JSON object, and tell whether all targets were met."""
     asked = [word for word in words if not word.startswith("--")] or list(PARTS)
-    unknown = [name for name in asked if name not in {**PARTS, **ON_DEMAND}]
+    unknown = [name for name in asked if name not in PARTS]
     if unknown:
-        print(f"no such part: {', '.join(unknown)}; there are {', '.join({**PARTS, **ON_DEMAND})}", file=sys.stderr)
+        print(f"no such part: {', '.join(unknown)}; there are {', '.join(PARTS)}", file=sys.stderr)
         return 2
     about = machine()
     results: dict[str, Any] = {}
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
         folder = Path(name)
         if set(asked) <= NO_SERVER:
-            results = _run(asked, "", folder)
+            results = _run(asked, "", folder, 0)
         else:
             with KafkaServer.start(folder / "kafka", port=0) as kafka:
-                results = _run(asked, kafka.bootstrap_servers, folder)
+                results = _run(asked, kafka.bootstrap_servers, folder, kafka.pid or 0)
     named = [f"--part {part}" for part in asked] if asked != list(PARTS) else []
     told = {
         "benchmark": "runtime",
@@ -122,16 +125,19 @@ def main(words: list[str]) -> int:
     return 0 if all(part.get("met", True) for part in results.values()) else 1
 
 
-def _run(asked: list[str], bootstrap: str, folder: Path) -> dict[str, Any]:
+def _run(asked: list[str], bootstrap: str, folder: Path, broker: int) -> dict[str, Any]:
     results = {}
     for name in asked:
         began = time.monotonic()
         print(f"  {name} ...", file=sys.stderr, flush=True)
+        found: dict[str, Any] = {}
         try:
-            found = {**PARTS, **ON_DEMAND}[name](bootstrap, folder)
+            found = PARTS[name](bootstrap, folder)
+            if not found.get("met", True) and name in WHY:
+                found["missed"] = WHY[name](bootstrap, folder, broker, found)
         except (AssertionError, KafkaException, TimeoutError) as error:
             # What was measured until then is worth keeping, and the other parts may still be measured.
-            found = {"failed": str(error) or type(error).__name__, "met": False}
+            found |= {"failed": str(error) or type(error).__name__, "met": False}
         results[name] = {**found, "took_s": round(time.monotonic() - began, 1)}
         print(f"  {name} {json.dumps(results[name])}", file=sys.stderr, flush=True)
     return results

@@ -22,12 +22,13 @@ from streams.runtime.clients import Cluster, CommitCallback, room_consumer
 from streams.runtime.door import Parked
 from streams.runtime.fail_stop import REFUSED, fail_stop
 from streams.runtime.intake import Entry, Message
+from streams.runtime.pace import START, Pace
 from streams.runtime.recovery import Ready
 from streams.runtime.tables import Table
 
 POLL_S = 0.05
-BATCH_MAX = 500
-PENDING_MAX = 2_000
+BATCH_MAX = 2_000
+PENDING_MAX = 4_000
 """Records read at the door and not yet handed over; beyond it nothing is fetched."""
 PAUSE_AFTER_S = 0.2
 LOOK_EVERY_S = 1.0
@@ -113,7 +114,7 @@ class Carrier:
         leave: Callable[[Consumer, set[int]], None] = lambda *_: None,
         on_commit: CommitCallback | None = None,
         turns: bool = False,
-        batch_max: int = BATCH_MAX,
+        batch_max: int = START,
     ):
         self._cluster = cluster
         self._topic = topic
@@ -125,7 +126,9 @@ class Carrier:
         self._hand_over = hand_over
         self._leave = leave
         self._on_commit = on_commit
-        self._batch_max = batch_max
+        self._at_once = min(batch_max, START)
+        self.pace = Pace(batch_max)
+        """How many records the next batch may hold; told by the room how long folds take."""
         self._changed = threading.Condition()
         self._open = not turns
         self._quiet = False
@@ -326,7 +329,7 @@ class Carrier:
             self._gather(self._consumer.poll(0), more=0)
             return
         self._hold(False)
-        self._gather(self._consumer.poll(POLL_S), more=self._batch_max - 1)
+        self._gather(self._consumer.poll(POLL_S), more=self._at_once - 1)
 
     def _look_at_ends(self) -> None:
         """Note how far each partition goes, as the last fetch told: nobody is asked."""
@@ -420,7 +423,7 @@ class Carrier:
         """Hand the pending records over if the room is free and may; under the lock."""
         if self._in_hand is not None or not self._pending or not self._open or self._quiet or self._stopping:
             return
-        count = min(len(self._pending), self._batch_max)
+        count = min(len(self._pending), self.pace.bound)
         entries = [self._pending.popleft() for _ in range(count)]
         epochs = {entry.partition: self.owned[entry.partition].epoch for entry in entries}
         self._in_hand = Batch(entries, self._metadata, epochs)

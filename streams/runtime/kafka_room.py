@@ -194,6 +194,7 @@ class KafkaRoom(Service):
             began = time.monotonic()
             work = self.door.fold(batch.entries, self.carrier.tables(batch))
             folded = time.monotonic()
+            self.carrier.pace.folded(len(batch.entries), folded - began)
             done = self._transactions.commit(work, batch.metadata, self._still_ours(batch), self.carrier.fresh_metadata)
             oldest_ms = batch.entries[0].appended_ms
             self.metrics.took(len(batch.entries), oldest_ms, folded - began, time.monotonic() - folded)

@@ -62,6 +62,20 @@ class Outgoing(NamedTuple):
     headers: Headers
 
 
+class _Way(NamedTuple):
+    """Where records of one type go: one topic of the map.
+
+    topic: its name on Kafka
+    key: the field that is the key; None for a broadcast record
+    label: topic and type, as they are counted
+    """
+
+    topic: str
+    key: str | None
+    partitions: int
+    label: tuple[str, str]
+
+
 class Source:
     """Writes what one role may write. Thread-safe; one thread of its own takes acknowledgements.
 
@@ -86,6 +100,7 @@ class Source:
         self._codec = codec
         self._routes = Routes(role, topic_map)
         self._names = {topic.name: topic.full_name(environment) for topic in topic_map}
+        self._ways: dict[type[Record], tuple[_Way, ...]] = {}
         self._progress = progress
         self._settled = threading.Condition()
         self._outstanding = 0
@@ -263,14 +278,26 @@ class Source:
             raise NoIdentity(f"{type(record).__name__} has no source of its own: {self.role} must give its event_id")
         headers = headers_of(named, record.event_time_us, cause, trace)
         found = []
-        for topic in self._routes[type(record)]:
-            self.written[topic.name, type(record).__name__] += 1
-            key, name = topic.key_of(record), self._names[topic.name]
+        for topic, key, partitions, label in self._ways.get(type(record)) or self._looked_up(type(record)):
+            self.written[label] += 1
             if key is None:
-                found += [Outgoing(name, None, value, partition, headers) for partition in range(topic.partitions)]
+                found += [Outgoing(topic, None, value, partition, headers) for partition in range(partitions)]
             else:
-                found.append(Outgoing(name, key.encode(), value, ANY_PARTITION, headers))
+                found.append(Outgoing(topic, str(getattr(record, key)).encode(), value, ANY_PARTITION, headers))
         return found
+
+    def _looked_up(self, kind: type[Record]) -> tuple[_Way, ...]:
+        """The ways of one type, found once: a feed writes the same few types for ever."""
+        self._ways[kind] = tuple(
+            _Way(
+                self._names[topic.name],
+                None if kind in topic.broadcast else topic.key,
+                topic.partitions,
+                (topic.name, kind.__name__),
+            )
+            for topic in self._routes[kind]
+        )
+        return self._ways[kind]
 
     def _produce(self, one: Outgoing, report: Callable[[KafkaError | None, Message], None]) -> None:
         with self._settled:
