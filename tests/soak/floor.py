@@ -31,7 +31,7 @@ from schemas.intent import ManualAction, ManualOrder
 from schemas.market import Mark, MarkBatch
 from schemas.order import OrderType, Side
 from schemas.record import Record
-from schemas.reference import FeeSchedule
+from schemas.reference import FeeSchedule, InstrumentClass
 from schemas.risk import Limit, LimitChange
 from schemas.scalars import SECOND_US
 from streams.accounts.risk.limits import standard_limits
@@ -41,12 +41,10 @@ from streams.sources.clock import Clock
 from tests.builders import instrument
 from tests.paths import ROOT
 from tests.servers import KAFKA_DIR
+from tests.soak.doors import ALPACA, SYMBOLS, Door, secret_of
 from tests.venue.orders import Json
 from tests.venue.process import Venue
 
-VENUE = "ALPACA"
-SYMBOLS = ("TPT", "KTL", "CUP", "POT", *(f"TP{number}" for number in range(36)))
-"""So many that one order in doubt, which freezes its instrument in its account, seldom denies the next one."""
 PRICE = Decimal(100)
 CASH = 10**9
 ENDED_ITSELF = (70,)
@@ -60,7 +58,8 @@ def now_us() -> int:
 
 def account_of(number: int) -> Json:
     """One account as the venue opens it; our name of it is its key."""
-    return {"number": f"PA{number}", "key": f"A{number}", "secret": f"secret-of-{number}", "cash": str(CASH)}
+    name = f"A{number}"
+    return {"number": f"P{name}", "key": name, "secret": secret_of(name), "cash": str(CASH)}
 
 
 @dataclass
@@ -90,6 +89,7 @@ class Floor:
         kafka: KafkaServer | None = None,
         direction: dict[str, Any] | None = None,
         on_paper: bool = False,
+        door: Door = ALPACA,
     ):
         self.folder = folder
         self.seed = seed
@@ -98,7 +98,9 @@ class Floor:
         self.roles_of = dict(roles_of or {})
         self.account_ids = [f"A{number}" for number in range(accounts)]
         self.workers: dict[str, Worker] = {}
-        self.broker = "PAPER" if on_paper else VENUE
+        self.door = door
+        self.broker = "PAPER" if on_paper else door.venue
+        self._fix_port = choose_free() if door.fix else 0
         self._kafka = kafka
         self._direction = {"fill_chance": 0.95, "fill_seconds": 0.3} if direction is None else direction
         self._stack = ExitStack()
@@ -126,8 +128,9 @@ class Floor:
             self.folder / "venue",
             seed=self.seed,
             accounts=[account_of(number) for number in range(len(self.account_ids))],
-            assets=[{"symbol": symbol, "increment": "1"} for symbol in SYMBOLS],
-            prices={symbol: str(PRICE) for symbol in SYMBOLS},
+            assets=self.door.assets,
+            prices={symbol: str(PRICE) for symbol in self.door.symbols.values()},
+            fix_port=self._fix_port,
             **self._direction,
         )
         stack.callback(self.venue.stop)
@@ -168,21 +171,10 @@ class Floor:
 
     def _variables(self, slot: str, port: int) -> dict[str, str]:
         keys = {f"KEY_OF_{name}": name for name in self.account_ids}
-        secrets = {f"SECRET_OF_{name}": f"secret-of-{name[1:]}" for name in self.account_ids}
+        secrets = {f"SECRET_OF_{name}": secret_of(name) for name in self.account_ids}
         broker = {
-            "kind": "alpaca",
-            "endpoint": self.venue.url,
-            "stream": self.venue.stream_url,
-            "call_timeout_s": 3.0,
-            "audit_s": 1.0,
-            "accounts": {
-                name: {
-                    "number": f"P{name}",
-                    "key_variable": f"KEY_OF_{name}",
-                    "secret_variable": f"SECRET_OF_{name}",
-                }
-                for name in self.account_ids
-            },
+            **self.door.settings(self.venue, self._fix_port),
+            "accounts": {name: self.door.account(name) for name in self.account_ids},
         }
         return {
             **keys,
@@ -196,7 +188,7 @@ class Floor:
             "QL_SLOT": slot,
             "QL_HEALTH_PORT": str(port),
             "QL_RECONCILE_S": "2",
-            **({} if self.broker == "PAPER" else {"QL_BROKERS": json.dumps({VENUE: broker})}),
+            **({} if self.broker == "PAPER" else {"QL_BROKERS": json.dumps({self.broker: broker})}),
         }
 
     def kill(self, slot: str) -> None:
@@ -220,8 +212,15 @@ class Floor:
         give_up = time.monotonic() + timeout_s
         for slot in self.workers:
             while not self.is_ready(slot):
-                assert time.monotonic() < give_up, f"{slot} is not ready:\n{self.tail(slot)}"
+                assert time.monotonic() < give_up, f"{slot} is not ready: {self.says(slot)}\n{self.tail(slot)}"
                 time.sleep(0.1)
+
+    def says(self, slot: str) -> str:
+        """What the worker answers to who asks whether it is ready."""
+        try:
+            return httpx.get(f"http://127.0.0.1:{self.workers[slot].health_port}/ready", timeout=30).text
+        except httpx.HTTPError as error:
+            return repr(error)
 
     def is_ready(self, slot: str) -> bool:
         """Whether the worker says so, at once."""
@@ -286,8 +285,11 @@ class Floor:
         at_us = now_us()
         self.write("reference", [
             *(
-                instrument(symbol, venue=self.broker, event_time_us=at_us, price_may_be_negative=False)
-                for symbol in SYMBOLS
+                instrument(
+                    name, symbol=symbol, venue=self.broker, event_time_us=at_us, price_may_be_negative=False,
+                    instrument_class=InstrumentClass.CRYPTO_SPOT if "/" in symbol else InstrumentClass.COMMODITY,
+                )
+                for name, symbol in self.door.symbols.items()
             ),
             FeeSchedule(event_time_us=at_us, venue=self.broker, version=1, rate=Decimal(0), per_unit=Decimal(0),
                         minimum=Decimal(0), currency="USD"),
@@ -327,8 +329,8 @@ class Floor:
         while not self._stopping.is_set():
             at_us = now_us()
             marks = [
-                Mark(event_time_us=at_us, instrument_id=symbol, last=PRICE, low=PRICE, high=PRICE)
-                for symbol in sorted(SYMBOLS)
+                Mark(event_time_us=at_us, instrument_id=name, last=PRICE, low=PRICE, high=PRICE)
+                for name in sorted(self.door.symbols)
             ]
             source.write(MarkBatch(event_time_us=at_us, relay_id=f"soak-{at_us}", sequence=at_us, marks=marks))
             self._stopping.wait(2)

@@ -218,7 +218,8 @@ class FixDoor:
         held = self._exchange.ledger.positions(message.get(1))
         party = [(453, "1"), (448, message.get(1)), (447, "D"), (452, "24")]
         shared = [(710, message.get(710)), (1, message.get(1)), (581, "1")]
-        ack = [(35, "AO"), (721, f"ack-{message.get(710)}"), (727, str(len(held))), (728, "0" if held else "2")]
+        result = "3" if message.get(1) not in self._exchange.accounts else "0" if held else "2"
+        ack = [(35, "AO"), (721, f"ack-{message.get(710)}"), (727, str(len(held))), (728, result)]
         answers: list[Pairs] = [[*ack, (729, "0"), *party, *shared]]
         for number, (symbol, quantity, cost) in enumerate(held):
             report = [(35, "AP"), (721, f"{message.get(710)}-{number}"), (728, "0"), (715, message.get(715)), *party]

@@ -47,6 +47,7 @@ class FixBroker:
         self._symbols: dict[str, str] = {}
         for instrument in instruments:
             self.learn(instrument)
+        self._verified: set[str] = set()
         self._dialogue = Dialogue(settings)
         self._journal = self._dialogue.journal
         self._told = int(since) if since.isdigit() else self._journal.last()
@@ -80,6 +81,8 @@ class FixBroker:
         if lacks:
             raise Refused(f"{self._settings.venue} does not take {lacks}", code="UNSUPPORTED")
         account = await self._ready(order)
+        if not order.reduce_only:
+            await self._verify(order.account_id)
         self._symbols[order.symbol] = order.instrument_id
         terms = words.terms_of(order)
         self._journal.keep([order.client_order_id], terms)
@@ -198,6 +201,11 @@ class FixBroker:
             key=lambda one: one.event_time_us,
         )
 
+    async def _verify(self, account_id: str) -> None:
+        """Ask, before the first order that can add risk, whether this is our account there. Raises Refused if not."""
+        if account_id not in self._verified:
+            await self.positions(account_id)
+
     async def positions(self, account_id: str) -> list[HeldPosition]:
         account = await self._ready_for(account_id)
         name = next(self._numbers)
@@ -212,11 +220,21 @@ class FixBroker:
 
         told = await self._dialogue.ask(words.positions(account, name, _now_us()), wants, enough)
         ack = next(one for one in told if one.get(35) == words.POSITIONS_ACK)
+        self._check(ack, account_id, account)
         # 2: no positions found; anything else than that and valid is no answer.
         if ack.get(728) not in ("", "0", "2"):
             raise Unavailable(f"{self._settings.venue} does not tell positions ({ack.get(58)}); ask again")
         held = [self._held(one) for one in told if one.get(35) == words.POSITION]
         return sorted((one for one in held if one.quantity), key=lambda one: one.instrument_id)
+
+    def _check(self, ack: Fields, account_id: str, account: str) -> None:
+        """Take the counterparty's word that it has our account. Raises Refused where it says that it has another."""
+        if ack.get(728) == words.NOT_AUTHORIZED or ack.get(1) not in ("", account):
+            self._verified.discard(account_id)
+            who = f"{self._settings.venue} account {account_id}"
+            why = f"{account} is not ours there; correct its number in the settings"
+            raise Refused(f"{who}: {why}", code="WRONG_ACCOUNT")
+        self._verified.add(account_id)
 
     def _held(self, fields: Fields) -> HeldPosition:
         """A position: what is long less what is short, over its quantities."""

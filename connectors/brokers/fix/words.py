@@ -31,6 +31,9 @@ UNKNOWN_ORDER = "5"
 DUPLICATE_ORDER = "6"
 """Tag 103: why an order was rejected."""
 
+NOT_AUTHORIZED = "3"
+"""Tag 728: these are not positions that we may ask for, so the account is not ours."""
+
 SIDES: Mapping[Side, str] = {Side.BUY: "1", Side.SELL: "2", Side.SELL_SHORT: "5"}
 TYPES: Mapping[OrderType, str] = {
     OrderType.MARKET: "1",

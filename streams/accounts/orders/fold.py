@@ -337,6 +337,11 @@ def _compared(order: Order, report: ExecutionReport) -> list[Finding]:
     elif report.cumulative_quantity < order.cumulative:
         findings.append(Finding.FILLS_UNKNOWN_THERE)
     live_there = report.order_status not in ENDED_STATUSES
-    if live_there and order.resting in DEAD:
+    if live_there and order.resting in DEAD and not _overtaken(order, report):
         findings.append(Finding.CONTRADICTION)
     return findings
+
+
+def _overtaken(order: Order, report: ExecutionReport) -> bool:
+    """Whether the broker told of the order's end while this answer, of a time before it, was under way."""
+    return order.resting in (OrderStatus.CANCELED, OrderStatus.EXPIRED) and report.event_time_us < order.updated_us

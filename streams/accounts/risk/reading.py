@@ -11,6 +11,7 @@ from streams.accounts.risk.view import View
 
 ZERO = Decimal(0)
 
+MEMO_MAX = 4096
 WORDS_MAX = 16
 """Longer decimals are cut to twelve places."""
 
@@ -44,13 +45,28 @@ def text(value: object) -> str:
     if isinstance(value, Decimal):
         words = str(value)
         if len(words) > WORDS_MAX or "E" in words:
-            words = f"{value:.12f}" if value.is_finite() else words
+            return _cut(value)
         return words.rstrip("0").rstrip(".") if "." in words else words
     if isinstance(value, str):
         return value
     if isinstance(value, float):
         return f"{value:.9g}"
     return str(value)
+
+
+_cuts: dict[int, tuple[Decimal, str]] = {}
+
+
+def _cut(value: Decimal) -> str:
+    """A long decimal, cut; computed once for each object: a verdict shows the account's equity many times."""
+    known = _cuts.get(id(value))
+    if known is not None and known[0] is value:
+        return known[1]
+    if len(_cuts) >= MEMO_MAX:
+        _cuts.clear()
+    words = f"{value:.12f}".rstrip("0").rstrip(".") if value.is_finite() else str(value)
+    _cuts[id(value)] = (value, words)
+    return words
 
 
 def within(view: View, name: str, value: Decimal | None, code: str, inputs: str = "") -> Reading:
@@ -81,7 +97,6 @@ def within(view: View, name: str, value: Decimal | None, code: str, inputs: str 
 
 _texts: dict[int, tuple[Limit, str]] = {}
 _scales: dict[int, tuple[Limit, Decimal, tuple[Decimal, str, str]]] = {}
-MEMO_MAX = 4096
 
 
 def _shown(limit: Limit) -> str:

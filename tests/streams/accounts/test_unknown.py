@@ -225,3 +225,15 @@ def test_after_a_first_absence_questions_without_an_answer_come_later_and_later(
         asked += [second] * len(it.now(QueryOrder))
     gaps = [after - before for before, after in pairwise(asked)]
     assert gaps == [10, 20, 40, 60, 60]
+
+
+@pytest.mark.parametrize(("told_us", "disputed"), [(NOON + SECOND - 1, 0), (NOON + SECOND, 1)])
+def test_a_list_of_working_orders_that_a_cancel_overtook_is_no_contradiction_and_a_later_one_is(
+    told_us: int, disputed: int
+) -> None:
+    it = desk()
+    it.tell(wish())
+    it.tell(answer(it.order, ExecType.NEW))
+    it.tell(answer(it.order, ExecType.CANCELED, order_status=OrderStatus.CANCELED, event_time_us=NOON + SECOND))
+    it.tell(answer(it.order, ExecType.ORDER_STATUS, "listed", event_time_us=told_us))
+    assert len(it.of(Discrepancy)) == disputed

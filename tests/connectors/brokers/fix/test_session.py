@@ -447,3 +447,19 @@ def test_a_broker_that_lost_its_folder_is_told_everything_again(tmp_path: Path) 
 def fills(at: Venue) -> list[str]:
     with at.judge() as judge:
         return [one.execution_id for one in judge.executions()]
+
+
+def test_an_account_that_the_venue_does_not_give_us_gets_no_order(scene: Scene) -> None:
+    async def whole() -> None:
+        broker = fix_at(scene.port, scene.folder, {"number": "SOMEBODY-ELSES"})
+        with pytest.raises(Refused) as refused:
+            await broker.submit(buy(name(scene, "a")))
+        assert refused.value.code == "WRONG_ACCOUNT"
+        with pytest.raises(Refused):
+            await broker.positions("alice")
+        await broker.close()
+
+    asyncio.run(asyncio.wait_for(whole(), 60))
+    assert not scene.names()
+    with scene.at.judge() as judge:
+        assert not judge.orders("SOMEBODY-ELSES")
