@@ -10,10 +10,10 @@ begun, `clean` when everything begun is released. After `clean`, nothing is rede
 
 import asyncio
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -29,6 +29,7 @@ from streams.runtime.door import Parked
 from streams.runtime.fail_stop import fail_stop
 from streams.runtime.headers import root_id
 from streams.runtime.intake import Arrival, Entry, Intake, Refusal
+from streams.runtime.ledger import BUSY, CLEAN, Ledger
 from streams.runtime.metrics import Sample, since_s
 from streams.runtime.observers import Counted
 from streams.runtime.offsets import Offsets
@@ -41,8 +42,6 @@ from streams.runtime.turns import Turns
 if TYPE_CHECKING:
     from streams.runtime.app import RoomApp
 
-BUSY = "busy"
-CLEAN = "clean"
 RUNNING_MAX = 1_000
 """Commands begun and not yet recorded; beyond it none is begun."""
 COMMIT_EVERY_S = 0.1
@@ -90,47 +89,6 @@ class Context:
 
 Outcome = Sequence[Record]
 Effect = Callable[[Record, Context], Awaitable[Outcome]]
-
-
-@dataclass(slots=True)
-class Ledger:
-    """What has been begun of one partition, in order.
-
-    released: next offset to be committed; all before it is recorded.
-    doubtful_before: offsets below it may have been begun by a former owner.
-    committed: as the broker acknowledged.
-    asking: whether a commit is under way.
-    """
-
-    epoch: int
-    released: int
-    doubtful_before: int
-    running: deque[int] = field(default_factory=deque)
-    recorded: set[int] = field(default_factory=set)
-    committed: int = -1
-    asking: bool = False
-    stopped: bool = False
-
-    def begin(self, offset: int) -> None:
-        """A command is begun; in the order of the partition."""
-        self.running.append(offset)
-
-    def record(self, offset: int) -> None:
-        """Its outcome is durable; release what is recorded from the front."""
-        self.recorded.add(offset)
-        while self.running and self.running[0] in self.recorded:
-            first = self.running.popleft()
-            self.recorded.discard(first)
-            self.released = first + 1
-
-    def note(self, caught_up: bool) -> str:
-        """What the committed offset says of those after it.
-
-        caught_up: whether all that lay there when the partition became ours has been begun. Until then a former owner's
-        doubt is still in force, though we have begun nothing.
-        """
-        doubtful = self.released < self.doubtful_before and not caught_up
-        return BUSY if self.running or doubtful else CLEAN
 
 
 class KafkaEffect(Service):

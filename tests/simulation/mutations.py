@@ -10,7 +10,8 @@ from confluent_kafka import KafkaException
 
 from streams.runtime import door, recovery, source
 from streams.runtime.carrier import Carrier
-from streams.runtime.effect import BUSY, CLEAN, KafkaEffect, Ledger
+from streams.runtime.effect import KafkaEffect
+from streams.runtime.ledger import BUSY, CLEAN, Ledger
 from streams.runtime.partition import Partition
 from streams.runtime.tables import Recovered, StateWrite, Table
 from tests.simulation.broker import Laws, Record
