@@ -21,11 +21,14 @@ from streams.commands.replay import (
 )
 
 if TYPE_CHECKING:
-    from streams.replay.conductor import Child
+    from streams.replay.child import Child
     from streams.replay.order import Order
     from streams.settings import Settings
 
-REPLAY = "replay"
+REPLAY, PAPER = "replay", "paper"
+MAX = "max"
+PAPER_SPEED_MAX = 50
+"""Recorded times a second; a worker on a laptop folds more, but then hops take longer than the times between."""
 
 
 def add_to(app: typer.Typer) -> None:
@@ -39,8 +42,18 @@ def run(
     last: ToOption = LAST,
     strategy: StrategyOption = None,
     cash: CashOption = "1000000",
-    speed: Annotated[str, typer.Option(help="Simulated seconds a second, or `max`.")] = "max",
-    mode: Annotated[str, typer.Option(help="replay; live trading never starts from here.")] = "replay",
+    speed: Annotated[
+        str | None,
+        typer.Option(
+            help="Replay: simulated seconds a second, or `max`. Paper: recorded times a second.  "
+            "[default: max; on paper 1]",
+            show_default=False,
+        ),
+    ] = None,
+    mode: Annotated[
+        str,
+        typer.Option(help="replay: rooms take turns in recorded time. paper: all goes on in wall time. Never live."),
+    ] = REPLAY,
     folder: Annotated[Path | None, typer.Option(help="Where all data is kept.  [default: .quantumleap]")] = None,
     bootstrap_servers: Annotated[str | None, typer.Option(help="Kafka.  [default: embedded]")] = None,
     registry_url: Annotated[str | None, typer.Option(help="Schema registry.  [default: embedded]")] = None,
@@ -48,13 +61,14 @@ def run(
     ephemeral: Annotated[bool, typer.Option("--ephemeral", help="Keep nothing; servers end with the run.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Replay recorded markets through the whole engine on real servers. A second time it goes on where it was."""
+    """Recorded markets through the whole engine on real servers. A second time it goes on where it was."""
     from streams.commands.servers import start_all, stop_all  # noqa: PLC0415 - help must be quick
     from streams.commands.settings_of import settings  # noqa: PLC0415
 
+    mode = mode.lower()
     _refuse(mode)
     plan_of(data, first, last, strategy, cash)
-    simulated = _speed(speed)
+    pace = _speed(speed, mode)
     kept = Path(tempfile.mkdtemp(prefix="quantumleap-")) if ephemeral else folder
     ports = {"kafka_port": 0, "registry_port": 0, "clickhouse_port": 0} if ephemeral else {}
     chosen = settings(
@@ -68,8 +82,10 @@ def run(
     engine = _engine(chosen)
     try:
         addresses = start_all(chosen)
-        order = _order(chosen, addresses, (data, first, last, strategy, cash, simulated))
-        found, seconds = _replayed(order, chosen, engine)
+        order = _order(chosen, addresses, (data, first, last, strategy, cash, pace))
+        if mode == PAPER:
+            _say_what_paper_means(pace)
+        found, seconds = _conducted(order, chosen, engine)
     finally:
         if engine is not None:
             engine.stop()
@@ -77,7 +93,7 @@ def run(
             stop_all(chosen)
             _forget(chosen.folder)
     if as_json:
-        show_json({"command": "run", **found, "seconds": round(seconds, 3)})
+        show_json({"command": "run", "mode": mode, **found, "seconds": round(seconds, 3)})
         return
     show_summary(found, seconds)
     if ephemeral:
@@ -85,7 +101,15 @@ def run(
         return
     say(f"data is kept in {chosen.folder}; the servers stay up until `quantumleap down`")
     say(f"any ClickHouse client: {addresses.clickhouse_url} database {_database(chosen)}")
+    if mode == PAPER:
+        say("next, with QL_MODE=paper: quantumleap replay inbox · quantumleap verify · quantumleap run --mode paper")
+        return
     say('next: quantumleap report · quantumleap sql "select * from fills limit 5" · quantumleap down')
+
+
+def _say_what_paper_means(pace: float) -> None:
+    say(f"paper: what was recorded for one time is told as if it happened now, {pace:g} a second, by the wall clock;")
+    say("       a bar of a day stays one, but minutes, days and the limits on them are those of the wall")
 
 
 def _refuse(mode: str) -> None:
@@ -96,26 +120,27 @@ def _refuse(mode: str) -> None:
             next_step="see `quantumleap worker --help`",
             code=Exit.CONFIG,
         )
-    if mode.lower() == "paper":
-        raise Stop(
-            "`run` replays recorded markets, and a replay is not paper trading",
-            why="paper trading lives in wall time, by the ticks of a feed that goes on for days; what is recorded has "
-            "its own time, and an order of it would be late at once",
-            next_step="with QL_MODE=paper and an environment of its own: quantumleap setup, then sink, clock, relay "
-            "and worker; a feed of yours writes to market.ticks",
-            code=Exit.USAGE,
-        )
-    if mode.lower() != "replay":
-        raise Stop(f"--mode {mode} is not a mode of `run`", next_step="use --mode replay", code=Exit.USAGE)
+    if mode.lower() not in (REPLAY, PAPER):
+        raise Stop(f"--mode {mode} is not a mode of `run`", next_step="use replay or paper", code=Exit.USAGE)
 
 
-def _speed(text: str) -> float:
+def _speed(text: str | None, mode: str) -> float:
+    """What was asked for, or what the mode does by itself; 0 is as fast as it goes."""
+    if text is None:
+        text = "1" if mode == PAPER else MAX
     try:
-        speed = 0.0 if text == "max" else float(text)
+        speed = 0.0 if text == MAX else float(text)
     except ValueError:
         speed = -1.0
-    if not 0 <= speed < float("inf") or (text != "max" and speed == 0):
+    if not 0 <= speed < float("inf") or (text != MAX and speed == 0):
         raise Stop(f"--speed {text} is not a speed", next_step="give a number above 0, or max", code=Exit.USAGE)
+    if mode == PAPER and not 0 < speed <= PAPER_SPEED_MAX:
+        raise Stop(
+            f"--speed {text} is too fast for wall time",
+            why="paper trading waits for nobody: what comes faster than it is folded is refused as late",
+            next_step=f"give recorded times a second, at most {PAPER_SPEED_MAX}",
+            code=Exit.USAGE,
+        )
     return speed
 
 
@@ -141,6 +166,7 @@ def _order(chosen: "Settings", addresses: Any, asked: tuple[Any, ...]) -> "Order
         clickhouse_url=addresses.clickhouse_url,
         replication=chosen.replication,
         speed=speed,
+        mode=chosen.mode,
     )
     kept = chosen.folder / REPLAY / "order.json"
     if kept.exists():
@@ -154,8 +180,9 @@ def _order(chosen: "Settings", addresses: Any, asked: tuple[Any, ...]) -> "Order
             ) from error
         if not order.continues(earlier):
             raise Stop(
-                f"{chosen.folder} holds another replay",
-                why="a folder holds one: the same data, first day, strategies and cash; only its last day may grow",
+                f"{chosen.folder} holds another run, a {earlier.mode.lower()} of {earlier.data}",
+                why="a folder holds one: the same mode, data, first day, strategies and cash; only its last day may "
+                "grow",
                 next_step="name another --folder, use --ephemeral, or run `quantumleap down` and remove the folder",
                 code=Exit.CONFIG,
             )
@@ -171,7 +198,7 @@ def _engine(chosen: "Settings") -> "Child | None":
     return None
 
 
-def _replayed(order: "Order", chosen: "Settings", engine: "Child | None") -> tuple[dict[str, Any], float]:
+def _conducted(order: "Order", chosen: "Settings", engine: "Child | None") -> tuple[dict[str, Any], float]:
     from streams.replay.conductor import Conductor  # noqa: PLC0415 - help must be quick
 
     return Conductor(order, chosen, say, engine).run()

@@ -1,26 +1,25 @@
 """The conductor of `run`: prepares the servers, starts engine and sink as processes of their own, and watches them.
 
+What the engine is, the mode says: rooms that take turns (`engine`), or a worker in wall time (`paper`).
+
 An engine that ends itself is started again, as a supervisor does in production. What came of the run is read from the
 topics, so that it is the same whether the engine lived through or died in between.
 """
 
-import json
 import os
 import signal
-import subprocess
-import sys
-import threading
 import time
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from schemas.control import Mode
 from schemas.scalars import iso_of
 from schemas.topics import Topic
 from streams.preparation import prepare
+from streams.replay.child import STOP_WAIT_S, Child
 from streams.replay.lookout import Lookout
 from streams.replay.order import WHEN_TOLD, Order
 from streams.replay.result import WATCHED, Result
@@ -31,7 +30,8 @@ from streams.settings import Settings
 RESTARTS_MAX = 5
 """Ends in a row without a step in between; an engine that gets on may be ended as often as one likes."""
 SINK_WAIT_S = 60.0
-STOP_WAIT_S = 30.0
+PAPER_STOP_WAIT_S = 90.0
+"""What was published is folded first, then the worker finishes."""
 LOOKS = 3
 """The sink looks twice a second; what was committed before the first of these looks has reached it by the last."""
 FAIL_STOPPED = 70
@@ -49,59 +49,6 @@ class EngineFailed(RuntimeError):
         self.log = log
 
 
-class Child:
-    """A process that tells its news as lines of JSON on stdout; the rest of what it says goes to a log."""
-
-    def __init__(self, name: str, words: list[str], log: Path):
-        log.parent.mkdir(parents=True, exist_ok=True)
-        self.news: dict[str, Any] = {}
-        self._log = log.open("ab")
-        # Its own group: Ctrl-C reaches us alone, and we ask it to finish.
-        self.process = subprocess.Popen(
-            [sys.executable, *words],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._log,
-            start_new_session=True,
-        )
-        self._thread = threading.Thread(target=self._listen, name=f"listen {name}", daemon=True)
-        self._thread.start()
-
-    def _listen(self) -> None:
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
-            if line.startswith(b"{"):
-                self.news.update(json.loads(line))
-
-    @property
-    def ended(self) -> int | None:
-        """Its exit code, or None while it runs."""
-        return self.process.poll()
-
-    def begin(self) -> None:
-        """Tell a process that waits for the word to begin; one that has ended is found by whoever looks."""
-        assert self.process.stdin is not None
-        with suppress(BrokenPipeError):
-            self.process.stdin.write(b"\n")
-            self.process.stdin.flush()
-
-    def stop(self) -> None:
-        """Ask it to finish, and end it if it does not."""
-        if self.ended is None:
-            self.process.send_signal(signal.SIGTERM)
-            try:
-                self.process.wait(STOP_WAIT_S)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait()
-        self._thread.join(1)
-        assert self.process.stdout is not None
-        assert self.process.stdin is not None
-        self.process.stdout.close()
-        self.process.stdin.close()
-        self._log.close()
-
-
 def folder_of(settings: Settings) -> Path:
     """Where a replay keeps its order and its logs."""
     return settings.folder / "replay"
@@ -109,10 +56,10 @@ def folder_of(settings: Settings) -> Path:
 
 def engine_of(settings: Settings) -> Child:
     """An engine that gets ready while the servers start, and begins when it is told."""
-    folder = folder_of(settings)
-    return Child(
-        "engine", ["-m", "streams.replay.engine", str(folder / "order.json"), WHEN_TOLD], folder / "engine.log"
-    )
+    folder, on_paper = folder_of(settings), settings.mode is Mode.PAPER
+    module = "streams.replay.paper" if on_paper else "streams.replay.engine"
+    words = ["-m", module, str(folder / "order.json"), WHEN_TOLD]
+    return Child("engine", words, folder / "engine.log", PAPER_STOP_WAIT_S if on_paper else STOP_WAIT_S)
 
 
 class Conductor:

@@ -6,6 +6,7 @@ from pathlib import Path
 import msgspec
 
 from connectors.feeds.data_sets import data_set
+from schemas.control import Mode
 from streams.replay.plan import Deployment, Plan
 
 WHEN_TOLD = "--when-told"
@@ -13,11 +14,11 @@ WHEN_TOLD = "--when-told"
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
-    """A replay on servers, as it is kept in the run's folder.
+    """A run on servers, as it is kept in the run's folder.
 
-    A folder holds one replay: only its last day may grow.
+    A folder holds one run: only its last day may grow.
 
-    speed: simulated seconds a second; 0 as fast as it goes
+    speed: of a replay, simulated seconds a second, 0 as fast as it goes; on paper, recorded times a second
     """
 
     data: str
@@ -32,6 +33,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     clickhouse_url: str
     replication: int = 1
     speed: float = 0.0
+    mode: Mode = Mode.REPLAY
 
     def plan(self) -> Plan:
         """The plan."""
@@ -41,9 +43,10 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
             until_us=self.until_us,
             deployments=tuple(Deployment(name, tuple(settings)) for name, settings in self.strategies),
             cash=Decimal(self.cash),
+            mode=self.mode,
         )
 
     def continues(self, earlier: "Order") -> bool:
-        """Whether this replay begins as the earlier one did, and does not end before it."""
-        same = ("data", "from_us", "strategies", "cash", "environment")
+        """Whether this run begins as the earlier one did, and does not end before it."""
+        same = ("data", "from_us", "strategies", "cash", "environment", "mode")
         return all(getattr(self, name) == getattr(earlier, name) for name in same) and self.until_us >= earlier.until_us

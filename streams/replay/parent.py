@@ -19,6 +19,9 @@ def end_with_parent() -> None:
             time.sleep(LOOK_EVERY_S)
         os.kill(os.getpid(), signal.SIGTERM)
         time.sleep(INSIST_S)
+        if os.getpgrp() == os.getpid():
+            # With all that it has started.
+            os.killpg(os.getpgrp(), signal.SIGKILL)
         os._exit(1)
 
     threading.Thread(target=watch, name="parent", daemon=True).start()

@@ -55,6 +55,7 @@ class Plan:
     cash: opening deposit in `currency`
     limits: of the account; empty for the standard ones
     provider_id: whose signals are asked for; empty lets nobody publish
+    signals_per_minute: how many of them are let in
     venue: who trades; the paper venue
     rules: the paper venue's market model, with its seed
     """
@@ -68,6 +69,7 @@ class Plan:
     cash: Decimal = Decimal(1_000_000)
     sizing: SizingMethod = SizingMethod.FIXED_FRACTION
     provider_id: str = "learner"
+    signals_per_minute: int = 60
     venue: str = VENUE
     rules: PaperRules = field(default_factory=lambda: PaperRules(seed=7))
     limits: tuple[Limit, ...] = ()
@@ -150,7 +152,7 @@ def _provider(plan: Plan) -> ProviderControl:
         request_id=f"provider-{plan.provider_id}",
         provider_id=plan.provider_id,
         role=ProviderRole.CHAMPION,
-        rate_limit_per_minute=60,
+        rate_limit_per_minute=plan.signals_per_minute,
         ttl_max_us=60 * DAY_US,
         author=AUTHOR,
         reason="publishes in this replay",

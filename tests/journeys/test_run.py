@@ -100,7 +100,7 @@ def test_an_engine_killed_in_the_middle_changes_nothing_of_the_result(folder: Pa
     assert counted == [{"n": ran["fills"]}]
 
 
-def test_a_second_run_goes_on_and_another_replay_in_the_same_folder_is_refused(folder: Path) -> None:
+def test_a_second_run_goes_on_and_another_one_in_the_same_folder_is_refused(folder: Path) -> None:
     first = quantumleap(folder, "run", "--from", "2020-04-01", "--to", "2020-04-30")
     again = quantumleap(folder, "run", "--from", "2020-04-01", "--to", "2020-04-30")
     assert again["result_hash"] == first["result_hash"]
@@ -124,7 +124,7 @@ def test_a_second_run_goes_on_and_another_replay_in_the_same_folder_is_refused(f
         check=False,
     )
     assert other.returncode == 3
-    assert "holds another replay" in other.stderr
+    assert "holds another run, a replay of oil" in other.stderr
 
 
 def test_ctrl_c_ends_a_run_in_order_with_the_summary(folder: Path) -> None:

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from connectors.embedded.ports import choose_free
-from streams.replay.conductor import KAFKA, RESTARTS_MAX, Child, Conductor, EngineFailed
+from streams.replay.child import Child
+from streams.replay.conductor import KAFKA, RESTARTS_MAX, Conductor, EngineFailed
 from streams.replay.lookout import Lookout
 from streams.replay.order import Order
 from streams.settings import load
