@@ -20,6 +20,7 @@ from confluent_kafka import TopicPartition as Place
 from msgspec.structs import replace
 
 from benchmarks._arena import ROOT, Contender, contender
+from benchmarks._hops import tell_spent
 from benchmarks.gate import LIMITS
 from benchmarks.gate import instrument as of_the_gate
 from connectors.kafka.provision import DesiredTopic, desired
@@ -89,6 +90,7 @@ def engine(bootstrap: str, folder: Path) -> None:
     app = RoomApp(ENVIRONMENT, Cluster(bootstrap), Codec.local(), folder, replication=1)
     for room in all_rooms():
         app.carry(app.room(room))
+    tell_spent(app, folder)
     with (folder / CALLS).open("a") as calls:
         app.carry(app.effect("execution", ORDERS_COMMANDS, Venue(calls).perform))
         sys.argv[1:] = ["worker", "--without-web"]
