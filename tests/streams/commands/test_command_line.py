@@ -19,7 +19,7 @@ def quantumleap(*words: str, cwd: Path, **variables: str) -> subprocess.Complete
     """Run the command as a user does."""
     environ = {name: value for name, value in os.environ.items() if not name.startswith("QL_")} | variables
     return subprocess.run(
-        [str(COMMAND), *words], cwd=cwd, env=environ, capture_output=True, text=True, timeout=120, check=False
+        [str(COMMAND), *words], cwd=cwd, env=environ, capture_output=True, text=True, timeout=300, check=False
     )
 
 
