@@ -1,6 +1,6 @@
 """Promise: no order leaves later than 1 s after the halt is in the log, under load and with a rebalance in progress.
 
-    python -m benchmarks.halt [--trials 100]
+    python -m benchmarks.halt [--trials 100] [--after FILE]
 
 Real Kafka, two worker processes with accounts and execution, and a venue over HTTP that writes down what it receives.
 While orders flow, one worker is told to end: its partitions move to the other, and back when it is started again.
@@ -8,7 +8,8 @@ Somewhere on that way the account of everything is halted, and the load goes on 
 The load waits where too many orders are ahead of their outcome: what is measured is a halt, not a queue.
 Latency of a trial: from the append of the record in `control.kill` to the last order that the venue received before
 the resume; 0 where none came after it. Prints one JSON object, also when it had to end early, and then says why; ends
-with 1 when a trial took longer than 1 s or when not all were done.
+with 1 when a trial took longer than 1 s or when not all were done. With `--after` the trials of an earlier sitting, as
+its file tells them, count, and only those that it lacks are done.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ UNDECIDED = {OrderStatus.PENDING_NEW, OrderStatus.UNKNOWN}
 
 
 class Trial(NamedTuple):
-    """One halt.
+    """One halt, as `each` of the result tells it in this order.
 
     latency_ms: from the append to the last order received; after: how many came after the append
     before: orders received within the second before it; ready: workers ready at that time
@@ -61,12 +62,12 @@ class Trial(NamedTuple):
     """
 
     latency_ms: float
-    after: int
-    before: int
-    ready: int
+    after: float
+    before: float
+    ready: float
     into_s: float
-    asked: int
-    stopped: int
+    asked: float
+    stopped: float
 
 
 class Load:
@@ -211,14 +212,14 @@ def under_load(folder: Path, rate: float) -> Iterator[Bench]:
             bench.close()
 
 
-def measured(trials: int, rate: float, within_s: float) -> tuple[list[Trial], str]:
-    """The trials that were done, and why there are not more; empty where all were."""
-    done: list[Trial] = []
-    dice = random.Random(SEED)
+def measured(trials: int, rate: float, within_s: float, done: list[Trial]) -> tuple[list[Trial], str]:
+    """All trials, those done before included, and why there are not more; empty where all were done."""
+    done = list(done)
+    dice = random.Random(SEED + len(done))
     try:
         with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder, under_load(Path(folder), rate) as bench:
             begun = time.monotonic()
-            for number in range(trials):
+            for number in range(len(done), trials):
                 if time.monotonic() - begun > within_s:
                     return done, f"no trial begins later than {within_s:g} s after the first"
                 done.append(bench.trial(SLOTS[number % len(SLOTS)], dice))
@@ -238,7 +239,6 @@ def figures(trials: list[Trial]) -> dict[str, Any]:
             "median": taken[len(taken) // 2],
             "p90": taken[int(len(taken) * 0.9)],
             "max": taken[-1],
-            "all": taken,
         },
         "orders_after_the_halt": sum(trial.after for trial in trials),
         "asked_for_while_halted": sum(trial.asked for trial in trials),
@@ -253,10 +253,13 @@ def main(words: list[str]) -> int:
     asked = argparse.ArgumentParser(prog="python -m benchmarks.halt")
     asked.add_argument("--trials", type=int, default=TRIALS)
     asked.add_argument("--rate", type=float, default=RATE_PER_S, help="orders a second")
+    asked.add_argument("--after", type=Path, help="result of an earlier sitting")
     asked.add_argument("--within", type=float, default=WITHIN_S, help="seconds within which trials begin")
     given = asked.parse_args(words)
     about = machine()
-    trials, ended_early = measured(given.trials, given.rate, given.within)
+    earlier: dict[str, Any] = json.loads(given.after.read_text()) if given.after else {"each": [], "sittings": 0}
+    before = [Trial(*(float(word) for word in one.split())) for one in earlier["each"]]
+    trials, ended_early = measured(given.trials, given.rate, given.within, before)
     found = figures(trials)
     met = not ended_early and found["halt_to_last_order_ms"]["max"] <= TARGET_MS
     told = {
@@ -265,9 +268,11 @@ def main(words: list[str]) -> int:
         **about,
         "rate_asked_a_second": given.rate,
         "trials": len(trials),
+        "sittings": earlier["sittings"] + 1,
         **found,
         "target_max_ms": TARGET_MS,
         "ended_early": ended_early,
+        "each": [" ".join(f"{one:g}" for one in trial) for trial in trials],
         "met": met,
     }
     print(json.dumps(told, indent=1))
