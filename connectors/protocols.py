@@ -48,7 +48,9 @@ class Capabilities:
             return f"ids of {len(order.client_order_id)} characters"
         if order.order_type not in self.order_types:
             return f"{order.order_type} orders"
-        if order.time_in_force not in self.times_in_force:
+        # A market order does not rest: where a venue knows no days, one for the day is like any other.
+        for_the_day = order.order_type is OrderType.MARKET and order.time_in_force is TimeInForce.DAY
+        if order.time_in_force not in self.times_in_force and not for_the_day:
             return f"{order.time_in_force} orders"
         return "post-only orders" if order.post_only and not self.post_only else ""
 

@@ -233,7 +233,12 @@ def _crypto(
     venue: str, options: BrokerOptions, mode: Mode, _folder: Path, typed: str, environ: Mapping[str, str] | None
 ) -> OpenBroker:
     from connectors.brokers.crypto import CryptoAccount, CryptoBroker, CryptoSettings  # noqa: PLC0415
+    from connectors.brokers.crypto.calls import CryptoMissing, ccxt  # noqa: PLC0415
 
+    try:
+        ccxt()  # its import takes seconds, in which an event loop would stand still
+    except CryptoMissing as error:
+        raise BrokerUnusable(f"{venue}: {error}") from error
     settings = CryptoSettings(
         exchange=options.exchange,
         venue=venue,

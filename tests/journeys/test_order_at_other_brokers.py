@@ -52,7 +52,7 @@ def opened(folder: Path, door: Door, kafka: KafkaServer, environment: str) -> Fl
 
 
 def test_an_order_reaches_the_venue_once_and_its_fill_becomes_a_position(trading: Trading) -> None:
-    name = trading.place("buy", "3", "TPT", "--limit", "100")
+    name = trading.place("buy", "3", "TPT", "--limit", "100", "--time-in-force", "gtc")
     trading.until(lambda: trading.status(name) is OrderStatus.NEW, "the venue should have it")
     with trading.floor.venue.judge() as ledger:
         assert [order.quantity for order in ledger.orders() if order.working] == [3]
@@ -63,7 +63,7 @@ def test_an_order_reaches_the_venue_once_and_its_fill_becomes_a_position(trading
 
 
 def test_an_order_that_is_cancelled_by_hand_is_gone_at_the_venue(trading: Trading) -> None:
-    name = trading.place("buy", "2", "TPT", "--limit", "90")
+    name = trading.place("buy", "2", "TPT", "--limit", "90", "--time-in-force", "gtc")
     trading.until(lambda: trading.status(name) is OrderStatus.NEW, "the venue should have it")
     trading.ask("order", "cancel", name, "--account", ACCOUNT, "--wait", "20")
     trading.until(lambda: trading.status(name) is OrderStatus.CANCELED, "the venue should have cancelled it")
@@ -73,7 +73,7 @@ def test_an_order_that_is_cancelled_by_hand_is_gone_at_the_venue(trading: Tradin
 
 def test_what_is_held_there_is_held_here_after_a_kill(trading: Trading) -> None:
     before = trading.position("TPT")
-    name = trading.place("buy", "1", "TPT", "--limit", "100")
+    name = trading.place("buy", "1", "TPT", "--limit", "100", "--time-in-force", "gtc")
     trading.until(lambda: trading.status(name) is OrderStatus.NEW, "the venue should have it")
     trading.floor.kill("w0")
     filled(trading, "1", "100")
@@ -86,3 +86,10 @@ def filled(trading: Trading, quantity: str, price: str) -> None:
     with trading.floor.venue.judge() as ledger:
         (order,) = [order for order in ledger.orders() if order.working]
     trading.floor.venue.trade(order.client_order_id, quantity, price, f"P{ACCOUNT}")
+
+
+def test_a_market_order_for_the_day_as_strategies_send_it_is_taken(trading: Trading) -> None:
+    name = trading.place("buy", "1", "TPT")
+    trading.until(lambda: trading.status(name) is OrderStatus.NEW, "the venue should have it")
+    filled(trading, "1", "100")
+    trading.until(lambda: trading.status(name) is OrderStatus.FILLED, "its fill should be told")
