@@ -23,13 +23,19 @@ def add_to(app: typer.Typer) -> None:
 def report(
     out: Annotated[Path | None, typer.Option(help="The file to write.  [default: report.html]")] = None,
     account: Annotated[str | None, typer.Option(help="Whose.  [default: the only one]")] = None,
+    benchmark: Annotated[
+        Path | None, typer.Option(help="CSV with the columns time and return, or time and equity, to compare with.")
+    ] = None,
+    benchmark_sectors: Annotated[
+        Path | None, typer.Option(help="CSV with the columns sector, weight and return, of the days of the report.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Write what an account did as one HTML file: it opens offline, and its figures are those of ClickHouse."""
     from streams.commands.settings_of import settings  # noqa: PLC0415 - help must be quick
 
     chosen = settings()
-    found = _figures(chosen, account)
+    found = _figures(chosen, account, benchmark, benchmark_sectors)
     path = out or (None if as_json else DEFAULT)
     if path is not None:
         write_whole(path, _document(chosen, found), Exit.USAGE)
@@ -38,11 +44,13 @@ def report(
         show_json({"command": "report", **found.to_json(), "file": path})
 
 
-def _figures(chosen: Any, account: str | None) -> "Figures":
+def _figures(chosen: Any, account: str | None, benchmark: Path | None, sectors: Path | None) -> "Figures":
     from connectors.clickhouse.client import ClickHouse, database_of  # noqa: PLC0415 - help must be quick
     from streams.commands.data import clickhouse_url  # noqa: PLC0415
+    from streams.commands.report_benchmark import read_against  # noqa: PLC0415
     from streams.commands.report_figures import AccountUnclear, NothingRecorded, figures_of  # noqa: PLC0415
 
+    against = read_against(benchmark, sectors)
     server = ClickHouse(
         clickhouse_url(chosen),
         database_of(chosen.environment),
@@ -50,7 +58,7 @@ def _figures(chosen: Any, account: str | None) -> "Figures":
         password=chosen.clickhouse_password.get_secret_value(),
     )
     try:
-        return figures_of(server, account)
+        return figures_of(server, account, against)
     except NothingRecorded as error:
         raise Stop(
             "there is nothing to report", why=str(error), next_step="begin with `quantumleap run`", code=Exit.NOT_FOUND

@@ -16,13 +16,16 @@ from typing import Any
 from connectors.clickhouse.client import ClickHouse
 from schemas.position import PnlDimension
 from schemas.scalars import DAY_US
+from streams.commands.report_benchmark import UNKNOWN, ActiveReturn, Against, Held, active_return
 from streams.commands.report_questions import (
     ATTRIBUTION,
     CURRENCY,
     DENIALS,
     EARNED,
+    EARNED_BY_SECTOR,
     EXECUTIONS,
     FEES,
+    HELD,
     MEMBERS,
     ORDERS,
     SCORES,
@@ -32,6 +35,7 @@ from streams.commands.report_questions import (
     UNREFERENCED,
     UNVALUED,
 )
+from streams.commands.report_rows import Day, Denial, Execution, Member, Score, Shortfall, Trade
 from streams.pnl.performance.attribution import RiskShares, risk_shares
 from streams.pnl.performance.returns import Period, Series, SeriesError
 from streams.pnl.performance.summary import Summary, summarise
@@ -46,140 +50,6 @@ class NothingRecorded(LookupError):
 
 class AccountUnclear(LookupError):
     """Several accounts have figures, and none was named."""
-
-
-@dataclass(frozen=True, slots=True)
-class Day:
-    """One row of `equity_daily`."""
-
-    day: date
-    equity: Decimal
-    net_deposits: Decimal | None
-    day_return: float | None
-    drawdown: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class Member:
-    """The newest result of an account, strategy, provider or instrument; `pnl` is None where it cannot be valued."""
-
-    member: str
-    currency: str
-    pnl: Decimal | None
-    realised_pnl: Decimal
-    unrealised_pnl: Decimal | None
-    fees: Decimal
-    fills: int
-    closed_trades: int
-    winning_trades: int
-    turnover: Decimal
-
-
-@dataclass(frozen=True, slots=True)
-class Execution:
-    """Fills of one strategy in one instrument at one venue against the price when the decision fell; positive is cost.
-
-    `mean_bps` is the cost over the notional; None where nothing of value was traded.
-    """
-
-    strategy_id: str
-    instrument_id: str
-    venue: str
-    currency: str
-    fills: int
-    notional: Decimal
-    slippage: Decimal
-    mean_bps: float | None
-    median_bps: float | None
-    worst_bps: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class Shortfall:
-    """What the orders of one strategy at one venue cost against paper, by size; the four parts add up to `shortfall`.
-
-    notional_from: least value of the orders counted here, in the currency
-    arrival_bps, vwap_bps, twap_bps, close_bps: mean cost against these prices; None where one is not known
-    """
-
-    strategy_id: str
-    venue: str
-    notional_from: float
-    currency: str
-    orders: int
-    ordered: Decimal
-    delay: Decimal
-    execution: Decimal
-    opportunity: Decimal
-    fees: Decimal
-    shortfall: Decimal
-    arrival_bps: float | None
-    vwap_bps: float | None
-    twap_bps: float | None
-    close_bps: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class Trade:
-    """One row of `trades`: a round trip of a strategy in an instrument, from flat to flat."""
-
-    strategy_id: str
-    instrument_id: str
-    provider_id: str
-    direction: str
-    currency: str
-    quantity: Decimal
-    multiplier: Decimal
-    entry_us: int
-    exit_us: int
-    entry_price: Decimal
-    exit_price: Decimal
-    pnl: Decimal
-    fees: Decimal
-    mae: Decimal
-    mfe: Decimal
-    entry_kind: str
-    entry_reason: str
-    exit_kind: str
-    exit_reason: str
-
-    def closed(self) -> ClosedTrade:
-        """As the statistics take it."""
-        return ClosedTrade(
-            entry_time_us=self.entry_us,
-            exit_time_us=self.exit_us,
-            quantity=self.quantity if self.direction == "LONG" else -self.quantity,
-            entry_price=self.entry_price,
-            exit_price=self.exit_price,
-            pnl=self.pnl,
-            fees=self.fees,
-            mae=self.mae,
-            mfe=self.mfe,
-            multiplier=self.multiplier,
-            entry_reason=self.entry_kind,
-            exit_reason=self.exit_kind,
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Denial:
-    """Wishes that our own risk denied with one code; the example is the newest."""
-
-    code: str
-    count: int
-    strategies: int
-    newest: str
-    example: str
-
-
-@dataclass(frozen=True, slots=True)
-class Score:
-    """What came of a provider's accepted signals whose horizon has passed."""
-
-    provider_id: str
-    scored: int
-    hit_rate: float
-    mean_return_bps: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +70,8 @@ class Figures:
     shortfalls: tuple[Shortfall, ...]
     attribution: tuple[tuple[str, str, Decimal | None], ...]
     risk: RiskShares | None
+    active: ActiveReturn | str
+    benchmark: str
     suggestions: tuple[tuple[str, str, str, str, str], ...]
     trades: tuple[Trade, ...]
     denials: tuple[Denial, ...]
@@ -247,6 +119,8 @@ class Figures:
             ],
             "added_to_volatility": None if self.risk is None else dict(self.risk.added),
             "volatility": None if self.risk is None else self.risk.volatility,
+            "benchmark": self.benchmark or None,
+            "active": self.active if isinstance(self.active, str) else self.active.to_json(),
             "suggestions": [
                 dict(zip(("day", "strategy", "change", "reason", "evidence"), one, strict=True))
                 for one in self.suggestions
@@ -257,8 +131,11 @@ class Figures:
         }
 
 
-def figures_of(server: ClickHouse, account_id: str | None) -> Figures:
-    """Ask ClickHouse for everything. Raises NothingRecorded, AccountUnclear, Unavailable and Refused."""
+def figures_of(server: ClickHouse, account_id: str | None, against: Against = UNKNOWN) -> Figures:
+    """Ask ClickHouse for everything. Raises NothingRecorded, AccountUnclear, SeriesError, Unavailable and Refused.
+
+    SeriesError where the benchmark cannot be compared with.
+    """
     asked = _Asked(server, _account(server, account_id))
     days = tuple(
         Day(*row)
@@ -269,7 +146,7 @@ def figures_of(server: ClickHouse, account_id: str | None) -> Figures:
     )
     currency = str(asked.rows(CURRENCY)[0][0])
     trades = tuple(Trade(*row) for row in asked.rows(TRADES))
-    summary, why = _summary(days, [trade.closed() for trade in trades if trade.currency == currency])
+    summary, why = _summary(days, [trade.closed() for trade in trades if trade.currency == currency], against.series)
     members = {dimension: _members(asked, dimension) for dimension in PnlDimension}
     account = members.pop(PnlDimension.ACCOUNT)
     ((fills,),) = asked.rows("SELECT count() FROM {db}.fills WHERE account_id = {account:String}")
@@ -288,6 +165,8 @@ def figures_of(server: ClickHouse, account_id: str | None) -> Figures:
         shortfalls=tuple(Shortfall(*row) for row in asked.rows(SHORTFALLS)),
         attribution=tuple((row[0], row[1], row[2]) for row in asked.rows(ATTRIBUTION)),
         risk=_risk(asked, days),
+        active=_active(asked, days, against),
+        benchmark=against.name,
         suggestions=tuple((row[0], row[1], row[2], row[3], row[4]) for row in asked.rows(SUGGESTIONS)),
         trades=trades,
         denials=tuple(Denial(*row) for row in asked.rows(DENIALS)),
@@ -366,7 +245,19 @@ REST = "REST"
 """What nobody who is named explains."""
 
 
-def _summary(days: tuple[Day, ...], trades: list[ClosedTrade]) -> tuple[Summary | None, str]:
+def _active(asked: _Asked, days: tuple[Day, ...], against: Against) -> ActiveReturn | str:
+    """What each sector added to the return beyond the benchmark's sectors; or why that is not known."""
+    if against.sectors is None:
+        return "no weights and returns of sectors were given to compare with"
+    earned = {str(sector): None if pnl is None else float(pnl) for sector, pnl in asked.rows(EARNED_BY_SECTOR)}
+    held = [Held(str(instrument), str(sector), day, worth) for instrument, sector, day, worth in asked.rows(HELD)]
+    capital = [
+        (day.day, float(day.equity), None if day.net_deposits is None else float(day.net_deposits)) for day in days
+    ]
+    return active_return(capital, held, earned, against.sectors)
+
+
+def _summary(days: tuple[Day, ...], trades: list[ClosedTrade], benchmark: Series | None) -> tuple[Summary | None, str]:
     """The statistics of daily equity, of its returns where money came or went since; or why there are none.
 
     Hit rate, Kelly and their like are of closed trades: a day on which nothing was held was not lost.
@@ -380,9 +271,10 @@ def _summary(days: tuple[Day, ...], trades: list[ClosedTrade]) -> tuple[Summary 
             if worthless is not None:
                 return None, f"equity of {worthless.equity:,.2f} on {worthless.day} has no return"
             series = Series.of_returns([day.day_return for day in days[1:]], times[1:])
-        return summarise(series, Period.DAILY, trades=trades), ""
+        without = summarise(series, Period.DAILY, trades=trades)
     except SeriesError as error:
         return None, str(error)
+    return without if benchmark is None else summarise(series, Period.DAILY, trades=trades, benchmark=benchmark), ""
 
 
 def _parameters(asked: _Asked) -> tuple[tuple[str, str], ...]:

@@ -33,6 +33,24 @@ EARNED = """
 SELECT dimension, member, day, pnl_of_day FROM {db}.pnl_daily
 WHERE account_id = {account:String} AND dimension IN ('ACCOUNT', 'STRATEGY') ORDER BY dimension, member, day
 """
+EARNED_BY_SECTOR = """
+WITH sectors AS (SELECT instrument_id, argMax(sector, version) AS sector FROM {db}.instrument GROUP BY instrument_id)
+SELECT if(i.sector = '', 'NONE', i.sector) AS name, if(countIf(p.pnl_of_day IS NULL) > 0, NULL, sum(p.pnl_of_day))
+FROM {db}.pnl_daily AS p LEFT JOIN sectors AS i ON p.member = i.instrument_id
+WHERE p.account_id = {account:String} AND p.dimension = 'INSTRUMENT' AND p.day > (
+    SELECT min(day) FROM {db}.equity_daily WHERE account_id = {account:String})
+GROUP BY name ORDER BY name
+"""
+HELD = """
+WITH sectors AS (SELECT instrument_id, argMax(sector, version) AS sector FROM {db}.instrument GROUP BY instrument_id)
+SELECT s.instrument_id, if(i.sector = '', 'NONE', i.sector) AS name, s.day, s.worth FROM
+(
+    SELECT instrument_id, toDate(subtractMicroseconds(event_time, 1)) AS day, argMax(tuple(
+        if(quantity = 0, 0, sign(quantity) * toFloat64(notional) * toFloat64(conversion))), `offset`).1 AS worth
+    FROM {db}.position_state WHERE account_id = {account:String} GROUP BY instrument_id, day
+) AS s
+LEFT JOIN sectors AS i ON s.instrument_id = i.instrument_id ORDER BY s.instrument_id, s.day
+"""
 TRADES = """
 SELECT strategy_id, instrument_id, provider_id, direction, currency, quantity, multiplier,
     toUnixTimestamp64Micro(entry_time), toUnixTimestamp64Micro(exit_time), entry_price, exit_price, pnl, fees, mae, mfe,

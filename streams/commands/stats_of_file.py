@@ -24,9 +24,13 @@ def stats_of_file(path: str | Path, period: str | None = None, benchmark: str | 
 
 def read_series(path: str | Path) -> Series:
     """Returns or equity with times. Raises UnreadableSeries, also for a file that cannot be opened."""
+    return parse_series(opened(path), Path(path).name)
+
+
+def opened(path: str | Path) -> bytes:
+    """What the file holds. Raises UnreadableSeries where it cannot be opened."""
     source = Path(path)
     try:
-        content = source.read_bytes()
+        return source.read_bytes()
     except OSError as cause:
         raise UnreadableSeries(source.name, f"cannot be opened: {cause.strerror}") from cause
-    return parse_series(content, source.name)

@@ -3,6 +3,7 @@
 import json
 import uuid
 from collections.abc import Iterator
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -19,11 +20,14 @@ from schemas.execution import Fill
 from schemas.order import Side
 from schemas.position import PnlDimension, PnlSnapshot, PositionState
 from schemas.record import Record
+from schemas.reference import Instrument
 from schemas.risk import RiskSnapshot
 from schemas.scalars import DAY_US
-from schemas.topics import ACCOUNTS_EVENTS, PNL
-from streams.commands.report_figures import AccountUnclear, Figures, NothingRecorded, figures_of
+from schemas.topics import ACCOUNTS_EVENTS, MARKET_TICKS, PNL
+from streams.commands.report_benchmark import UNKNOWN, ActiveReturn, Against, read_against
+from streams.commands.report_figures import EPOCH, AccountUnclear, Figures, NothingRecorded, figures_of
 from streams.commands.report_page import page_of
+from tests.builders import instrument
 from tests.connectors.clickhouse.kept import keep
 from tests.streams.commands.test_command_line import quantumleap
 
@@ -70,11 +74,12 @@ def fill(number: int, reference: str | None) -> Record:
     )  # fmt: skip
 
 
-def reported(server: ClickHouse, *records: Record) -> tuple[Figures, Page]:
+def reported(server: ClickHouse, *records: Record, against: Against = UNKNOWN) -> tuple[Figures, Page]:
     """Figures and page of these records."""
+    topics = {PnlSnapshot: PNL, Instrument: MARKET_TICKS}
     migrate(server)
-    keep(server, [(PNL if isinstance(record, PnlSnapshot) else ACCOUNTS_EVENTS, record) for record in records])
-    figures = figures_of(server, None)
+    keep(server, [(topics.get(type(record), ACCOUNTS_EVENTS), record) for record in records])
+    figures = figures_of(server, None, against)
     page = page_of(figures, (), "", "today")
     assert page.title in document(page)
     json.dumps(figures.to_json(), default=str, allow_nan=False)
@@ -183,6 +188,82 @@ def test_fills_without_a_price_of_decision_are_counted_and_left_out(server: Clic
     assert row.mean_bps == pytest.approx(1 / 101 * 10_000)
     assert any(warning.startswith("1 fills have no price of decision") for warning in page.warnings)
     assert (figures.fills, figures.fees) == (2, {"USD": Decimal(1)})
+
+
+def held(day: int, worth: str) -> Record:
+    """What is held of the teapot at the end of this day of the test."""
+    return PositionState(
+        event_time_us=(FIRST + day) * DAY_US, account_id="alice", instrument_id="TEAPOT", quantity=Decimal(1),
+        currency="USD", realised_pnl=Decimal(0), fees=Decimal(0), notional=Decimal(worth), conversion=Decimal(1),
+        mark=Decimal(worth), unrealised_pnl=Decimal(0),
+    )  # fmt: skip
+
+
+def of_teapot(day: int, pnl: str) -> Record:
+    return result(day, pnl, dimension=PnlDimension.INSTRUMENT, member="TEAPOT")
+
+
+SECTORS = "sector,weight,return\nkitchen,0.6,0.05\nCASH,0.4,0\n"
+
+
+def test_against_sectors_of_a_benchmark_the_account_is_told_what_each_added(server: ClickHouse, tmp_path: Path) -> None:
+    (tmp_path / "sectors.csv").write_text(SECTORS)
+    figures, page = reported(
+        server, look(0, "1000"), look(1, "1090"), held(0, "900"), held(1, "990"), of_teapot(0, "0"), of_teapot(1, "90"),
+        result(1, "90"), instrument("TEAPOT", sector="kitchen"),
+        against=read_against(None, tmp_path / "sectors.csv"),
+    )  # fmt: skip
+    assert isinstance(figures.active, ActiveReturn)
+    kitchen, cash = figures.active.added["kitchen"], figures.active.added["CASH"]
+    assert (figures.active.performance, figures.active.benchmark) == pytest.approx((0.09, 0.03))
+    assert (kitchen.allocation, kitchen.selection, kitchen.interaction) == pytest.approx((0.006, 0.03, 0.015))
+    assert (cash.allocation, cash.selection, cash.interaction) == pytest.approx((0.009, 0.0, 0.0))
+    (table,) = (table for table in page.sections[0].tables if "Brinson" in table.caption)
+    assert table.rows[-1] == ("the account", 1.0, 1.0, *map(pytest.approx, (0.09, 0.03, 0.015, 0.03, 0.015, 0.06)))
+    assert figures.to_json()["active"]["by_sector"]["kitchen"]["selection"] == kitchen.selection
+
+
+def test_against_its_own_equity_an_account_has_a_beta_of_one(server: ClickHouse, tmp_path: Path) -> None:
+    looks = [look(day, str(1000 + day % 7)) for day in range(60)]
+    rows = [f"{EPOCH + timedelta(FIRST + day - 1)},{1000 + day % 7}" for day in range(60)]
+    (tmp_path / "own.csv").write_text("\n".join(["time,equity", *rows]))
+    figures, page = reported(server, *looks, result(59, "3"), against=read_against(tmp_path / "own.csv", None))
+    assert figures.summary is not None
+    assert figures.summary["beta"].value == pytest.approx(1.0)
+    assert figures.summary["tracking_error"].value == pytest.approx(0.0, abs=1e-12)
+    (table,) = (table for section in page.sections for table in section.tables if "own.csv" in table.caption)
+    assert any(row[0] == "Beta" for row in table.rows)
+
+
+def test_what_each_strategy_adds_to_risk_is_on_the_page_and_adds_up(server: ClickHouse) -> None:
+    """Trend earns all that moves, carry hedges a part of it."""
+    records: list[Record] = []
+    for day in range(40):
+        trend, carry = Decimal(day % 5 * 10), Decimal(-(day % 5) * 2)
+        records += [look(day, str(1000 + trend + carry)), result(day, str(trend + carry))]
+        for name, pnl in (("trend", trend), ("carry", carry)):
+            records.append(result(day, str(pnl), dimension=PnlDimension.STRATEGY, member=name))
+    figures, page = reported(server, *records)
+    assert figures.risk is not None
+    (table,) = (table for table in page.sections[0].tables if "adds to the account's volatility" in table.caption)
+    (trend_row, carry_row, whole) = table.rows
+    assert [row[0] for row in table.rows] == ["trend", "carry", "the account"]
+    assert trend_row[1] + carry_row[1] == pytest.approx(whole[1])  # type: ignore[operator]  # both are numbers here
+    assert [trend_row[2], carry_row[2]] == pytest.approx([1.25, -0.25])
+
+
+def test_the_command_compares_with_what_it_is_given_and_refuses_what_is_no_benchmark(
+    server: ClickHouse, tmp_path: Path
+) -> None:
+    reported(server, look(0, "1000"), look(1, "1010"), result(1, "10"))
+    environment = {"QL_CLICKHOUSE_URL": server.url, "QL_ENVIRONMENT": server.database.removeprefix("ql_")}
+    (tmp_path / "sectors.csv").write_text(SECTORS)
+    told = quantumleap("report", "--json", "--benchmark-sectors", "sectors.csv", cwd=tmp_path, **environment)
+    assert json.loads(told.stdout)["active"]["return"] == pytest.approx(0.01)
+    (tmp_path / "sectors.csv").write_text("sector,weight,return\nkitchen,0.6,0.05\n")
+    refused = quantumleap("report", "--json", "--benchmark-sectors", "sectors.csv", cwd=tmp_path, **environment)
+    assert refused.returncode != 0
+    assert "the weights add to 0.6" in refused.stderr
 
 
 def test_the_command_writes_a_file_or_prints_the_figures(server: ClickHouse, tmp_path: Path) -> None:
