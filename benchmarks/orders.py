@@ -3,7 +3,8 @@
     python -m benchmarks.orders
 
 Real Kafka, one worker process with execution alone, commands already in the log. Sustained rate: from the first outcome
-recorded to the last. Latency: from the command's append to its outcome's, at 10 orders a second.
+recorded to the last, and the worker's processor time for an order, which does not depend on what else the machine
+does. Latency: from the command's append to its outcome's, at 10 orders a second.
 The limit, measured in the same run: how many calls of 5 ms this machine makes with as many at once and nothing else.
 Printed as well: the retry schedule of a venue that is down, and how long after a kill -9 of the worker the next order
 is answered. Prints one JSON object; ends with 1 when a target is missed.
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import platform
 import statistics
 import subprocess
@@ -157,9 +159,10 @@ class Bench:
             self.commands.write(order(number))
         self.commands.flush()
 
-    def wait(self, numbers: range) -> None:
-        """Read until all of these are answered."""
+    def wait(self, numbers: range, watched: int | None = None) -> float:
+        """Read until all of these are answered; the watched process's milliseconds for each, from the first one on."""
         give_up = time.monotonic() + ANSWER_S
+        begun: tuple[float, int] | None = None
         while any(f"o{number}" not in self.answered_ms for number in numbers):
             assert time.monotonic() < give_up, f"not all orders were answered within {ANSWER_S:g} s"
             for received in self._commands.poll(0.0, 5_000):
@@ -168,9 +171,15 @@ class Bench:
             for received in self._outcomes.poll(0.1, 5_000):
                 if isinstance(received.record, ExecutionReport):
                     self.answered_ms.setdefault(received.record.client_order_id, received.appended_ms)
+            if watched is not None and begun is None and self.answered_ms:
+                begun = processor_s(watched), len(self.answered_ms)
+        spent_ms = 0.0
+        if watched is not None and begun is not None and len(self.answered_ms) > begun[1]:
+            spent_ms = (processor_s(watched) - begun[0]) * 1000 / (len(self.answered_ms) - begun[1])
         for received in self._commands.poll(0.5, 10_000):
             if isinstance(received.record, SubmitOrder):
                 self.sent_ms.setdefault(received.record.client_order_id, received.appended_ms)
+        return spent_ms
 
     def rate(self, numbers: range) -> float:
         times = [self.answered_ms[f"o{number}"] for number in numbers]
@@ -178,6 +187,15 @@ class Bench:
 
     def latencies_ms(self, numbers: range) -> list[float]:
         return sorted(float(self.answered_ms[f"o{number}"] - self.sent_ms[f"o{number}"]) for number in numbers)
+
+
+def processor_s(pid: int) -> float:
+    """Processor time that a process has used; 0 where the system does not tell it in /proc."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 async def bare_rate() -> float:
@@ -222,7 +240,7 @@ def measured(bench: Bench) -> dict[str, object]:
     bench.write(burst)
     worker = bench.worker()
     try:
-        bench.wait(burst)
+        spent_ms = bench.wait(burst, worker.pid)
         bench.write(paced, PACED_PER_S)
         bench.wait(paced)
         latencies = bench.latencies_ms(paced)
@@ -239,6 +257,8 @@ def measured(bench: Bench) -> dict[str, object]:
     recovered_ms = min(bench.answered_ms[f"o{number}"] for number in after) - begun_ms
     return {
         "orders_per_s": round(bench.rate(burst), 1),
+        "processor_ms_per_order": round(spent_ms, 3),
+        "orders_per_s_of_one_processor": round(1000 / spent_ms, 1) if spent_ms else None,
         "latency_mean_ms": round(statistics.fmean(latencies), 1),
         "latency_p50_ms": latencies[len(latencies) // 2],
         "latency_p99_ms": latencies[int(len(latencies) * 0.99)],
