@@ -91,4 +91,5 @@ def _intent(deployment: Deployment, instance: Instance, occasion: Occasion, wish
         signal_id=wish.signal_id,
         provider_id=wish.provider_id,
         reason=wish.reason[:500],
+        bracket=wish.bracket,
     )

@@ -113,6 +113,7 @@ class Wish(Part, frozen=True):
     probability: behind the wish, 0 to 1
     signal_id, provider_id: behind the wish
     reason: one sentence for people
+    bracket: stop and target work at the broker as orders linked to the entry; without, the account watches them
     """
 
     kind: IntentKind
@@ -127,6 +128,7 @@ class Wish(Part, frozen=True):
     signal_id: str | None = None
     provider_id: str | None = None
     reason: str = ""
+    bracket: bool = False
 
     @staticmethod
     def towards(direction: float, reason: str) -> "Wish":

@@ -1,5 +1,6 @@
 """Instances are deployed, paused, resumed, stopped and changed by records; one at fault stops alone."""
 
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -244,6 +245,20 @@ def test_as_many_wishes_as_are_allowed_are_no_fault() -> None:
     floor.partition = type(floor.partition)(Strategies({"busy": Busy()}))
     intents = floor.intents(deploy("one", "busy"), bar(0, 70))
     assert len({intent.intent_id for intent in intents}) == WISHES_MAX
+
+
+def test_a_wish_for_exits_at_the_broker_becomes_an_intent_for_them() -> None:
+    class Careful(type(CATALOGUE["twitch"])):  # type: ignore[misc]  # the class of a value
+        name = "careful"
+
+        def on_bar(self, memory: Any, bar: Any, condition: Any) -> Any:
+            memory, (wish,) = super().on_bar(memory, bar, condition)
+            return memory, [msgspec.structs.replace(wish, stop_price=Decimal(60), bracket=True)]
+
+    floor = Floor()
+    floor.partition = type(floor.partition)(Strategies({"careful": Careful()}))
+    (intent,) = floor.intents(deploy("one", "careful"), bar(0, 70))
+    assert (intent.stop_price, intent.bracket) == (Decimal(60), True)
 
 
 def test_a_wish_that_stands_is_not_repeated_until_it_is_worth_saying_again() -> None:
