@@ -150,6 +150,17 @@ class Insert(NamedTuple):
     sources: list[int]
 
 
+class _Kind(NamedTuple):
+    """What becomes of a value: its record's name in RowBinary, where its row goes, and why it has none."""
+
+    name: bytes
+    insert: Insert | None
+    problem: str
+
+
+_NAMELESS = binary(b"")
+
+
 class Contents:
     """A chunk's records as rows. A pure function of the records, in the order of topics, partitions and offsets."""
 
@@ -163,25 +174,35 @@ class Contents:
 
     def _add(self, at: Place, records: Sequence[Taken], layouts: Mapping[int, Layout | str]) -> None:
         middle, topic, partition = place(at.topic, at.partition), binary(at.topic.encode()), at.partition
-        events, inserts = self._events, self.inserts
+        events, kinds = self._events, dict[bytes, _Kind]()
         for offset, written_ms, key, value, headers in records:
             event_id = _event_id(headers) or f"{at.topic}/{partition}/{offset}".encode()
-            name = b""
-            schema_id = _schema_id(value)
-            layout = layouts.get(schema_id, "")
-            if isinstance(layout, str):
-                self.problems[len(events)] = layout or _unreadable(value)
-            else:
-                name = layout.record.encode()
-                if layout.topic == at.topic:
-                    insert = inserts.get((layout.table, schema_id))
-                    if insert is None:
-                        insert = inserts[layout.table, schema_id] = Insert(layout.table, layout.opening, [], [])
-                    lay = text(event_id) + middle + number(offset) + written(written_ms)
-                    insert.rows.append(lay + value[HEADER_BYTES:])
-                    insert.sources.append(len(events))
+            begins = value[:HEADER_BYTES]
+            kind = kinds.get(begins)
+            if kind is None:
+                kind = kinds[begins] = self._kind(at, begins, layouts)
+            if kind.insert is not None:
+                lay = text(event_id) + middle + number(offset) + written(written_ms)
+                kind.insert.rows.append(lay + value[HEADER_BYTES:])
+                kind.insert.sources.append(len(events))
+            elif kind.problem:
+                self.problems[len(events)] = kind.problem
             front = event_place(event_id, topic, partition, offset, written_ms)
-            events.append((front + binary(name) + binary(key) + headers_map(headers), binary(value)))
+            events.append((front + kind.name + binary(key) + headers_map(headers), binary(value)))
+
+    def _kind(self, at: Place, begins: bytes, layouts: Mapping[int, Layout | str]) -> "_Kind":
+        """What becomes of values that begin so."""
+        schema_id = _schema_id(begins)
+        layout = layouts.get(schema_id, "")
+        if isinstance(layout, str):
+            return _Kind(_NAMELESS, None, layout or _unreadable(begins))
+        name = binary(layout.record.encode())
+        if layout.topic != at.topic:
+            return _Kind(name, None, "")
+        insert = self.inserts.get((layout.table, schema_id))
+        if insert is None:
+            insert = self.inserts[layout.table, schema_id] = Insert(layout.table, layout.opening, [], [])
+        return _Kind(name, insert, "")
 
     def events(self) -> bytes:
         """The raw rows, each with its problem as known by now."""
@@ -243,6 +264,8 @@ def schema_ids(records: Mapping[Place, Sequence[Taken]]) -> set[int]:
 
 
 def _event_id(headers: list[tuple[str, bytes | None]] | None) -> bytes | None:
+    if headers and headers[0][0] == EVENT_ID:
+        return headers[0][1]
     for name, value in headers or ():
         if name == EVENT_ID:
             return value

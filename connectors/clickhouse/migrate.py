@@ -19,7 +19,7 @@ from os import getpid
 from connectors.clickhouse.client import ClickHouse
 from connectors.clickhouse.lock import locked
 from connectors.clickhouse.tables import CHUNKS, Table, tables
-from connectors.clickhouse.views import REFRESH, views
+from connectors.clickhouse.views import views
 
 POSITIONS = "sink_positions"
 VERSIONS = "migrations"
@@ -162,7 +162,7 @@ def _views(server: ClickHouse) -> list[tuple[str, str]]:
             if view.name in known:
                 todo.append((f"drop an older {view.name}", f"DROP TABLE IF EXISTS {name} SYNC"))
             order = ", ".join(view.order_by)
-            head = f"CREATE MATERIALIZED VIEW {name} REFRESH {REFRESH} ENGINE = MergeTree ORDER BY ({order})"
+            head = f"CREATE MATERIALIZED VIEW {name} REFRESH {view.refresh} ENGINE = MergeTree ORDER BY ({order})"
         else:
             head = f"CREATE OR REPLACE VIEW {name}"
         todo.append((f"make view {view.name}", f"{head} AS\n{body}\nCOMMENT '{spelt}'"))

@@ -3,23 +3,23 @@
 A plain consumer, never an agent: ClickHouse slow or down makes lag grow and touches nothing else. Where to go on is
 asked of ClickHouse, not of Kafka: the positions there are behind the rows that are there. Kafka's committed offsets
 follow, after the rows are acknowledged, so that everyone can see the lag. While one chunk is written, the next one is
-read. Several sinks share the partitions as one group. A sink that slept through the loss of its partitions may write
-rows that its successor writes too, with other bounds; they are the same records by id, and every table keeps one of
-each.
+read and made into rows. Several sinks share the partitions as one group. A sink that slept through the loss of its
+partitions may write rows that its successor writes too, with other bounds; they are the same records by id, and every
+table keeps one of each.
 """
 
 import threading
 import time
 import uuid
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 
-from connectors.clickhouse.chunks import Bounds, Ledger, Place, Range, Taken
+from connectors.clickhouse.chunks import Bounds, Contents, Ledger, Place, Range, Taken
 from connectors.clickhouse.client import ClickHouse
 from connectors.clickhouse.writer import Abandoned, Flight, Progress, SchemaText, Writer, oldest
 from schemas.topics import TOPICS, Topic
@@ -29,7 +29,9 @@ _log = structlog.get_logger(__name__)
 READ_BACK_S = 30.0
 """How long an unfinished chunk may take to be read again before it is tried anew."""
 STEP_S = 0.05
-"""How long the sink looks away from Kafka at most."""
+"""How long the sink looks at Kafka at once."""
+HOLD_S = 0.5
+"""How long it looks away from Kafka at most while a chunk is on its way."""
 SAY_S = 5.0
 """How long partitions are held back for ClickHouse to take the bounds of the chunk on its way."""
 
@@ -77,6 +79,8 @@ class _Buffer:
     count: int = 0
     size: int = 0
     since_s: float = 0.0
+    rows: "Future[Contents | None] | None" = None
+    rows_of: int = 0
 
     def add(self, at: Place, taken: Taken) -> None:
         if not self.count:
@@ -87,6 +91,10 @@ class _Buffer:
         found.append(taken)
         self.count += 1
         self.size += len(taken.value)
+
+    def prepared(self) -> "Future[Contents | None] | None":
+        """Its rows, where they were made of all that it holds."""
+        return self.rows if self.rows_of == self.count else None
 
     def is_full(self, policy: Policy) -> bool:
         return self.count >= policy.records_max or self.size >= policy.bytes_max
@@ -201,12 +209,29 @@ class Sink:
         if self._flight is not None and self._flight.done.done():
             self._land(consumer)
         if self._flight is None and self._buffer.is_due(self._policy):
-            self._flight, self._buffer = self._writer.start(self._buffer.records), _Buffer()
-        if self._buffer.is_full(self._policy):
-            self._look(consumer, hold=True)
+            self._begin()
+        if self._flight is not None and self._buffer.is_full(self._policy):
+            self._hold(consumer, self._flight)
         else:
             for message in consumer.consume(2_000, STEP_S):
                 self._take(message)
+
+    def _begin(self) -> Flight:
+        """Let what was taken be written."""
+        self._flight = self._writer.start(self._buffer.records, self._buffer.prepared())
+        self._buffer = _Buffer()
+        return self._flight
+
+    def _hold(self, consumer: Any, flight: Flight) -> None:
+        """There is no more room: make the next rows, and wait for the chunk on its way.
+
+        Kafka is asked only where that takes long: a pause throws away what was fetched already.
+        """
+        if self._buffer.rows is None:
+            self._buffer.rows = self._writer.prepare(self._buffer.records)
+            self._buffer.rows_of = self._buffer.count
+        if not wait({flight.done}, HOLD_S).done:
+            self._look(consumer, hold=True)
 
     def _look(self, consumer: Any, *, hold: bool = False) -> None:
         """Answer Kafka for a moment, and with `hold` take no records."""
@@ -272,13 +297,12 @@ class Sink:
     def _finish(self, consumer: Any) -> None:
         """Write what was taken before the sink stops, unless ClickHouse is away."""
         while self._flight is not None or self._buffer.count:
-            if self._flight is None:
-                self._flight, self._buffer = self._writer.start(self._buffer.records), _Buffer()
+            flight = self._flight or self._begin()
             failures = self.progress.failures
-            while not self._flight.done.done():
+            while not flight.done.done():
                 self._look(consumer, hold=True)
                 if self.progress.failures > failures:
-                    self._flight.abandon.set()
+                    flight.abandon.set()
             self._land(consumer)
 
     def _settle(self, consumer: Any) -> None:

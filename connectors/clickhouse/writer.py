@@ -1,4 +1,8 @@
-"""The writer: one chunk at a time into ClickHouse, tried until it is in, while others read on."""
+"""The writer: one chunk at a time into ClickHouse, tried until it is in, while others read on.
+
+While one chunk is inserted, the rows of the next one are made in another thread: they are a function of the records
+and say nothing to anybody before their bounds are said.
+"""
 
 import threading
 from collections import Counter
@@ -104,10 +108,23 @@ class Writer:
         self._retry_s = retry_s
         self._retry_max_s = retry_max_s
         self._layouts: dict[int, Layout | str] = {}
+        self._learning = threading.Lock()
         self._thread = ThreadPoolExecutor(1, "clickhouse writer")
+        self._maker = ThreadPoolExecutor(1, "clickhouse rows")
 
-    def start(self, records: Records) -> Flight:
-        """Begin a chunk of these records: bounds, rows, positions, done."""
+    def prepare(self, records: Records) -> "Future[Contents | None]":
+        """Make the rows of a chunk that begins later; None where the registry is away. The records may not grow."""
+
+        def work() -> Contents | None:
+            try:
+                return self._contents(records)
+            except AWAY:
+                return None
+
+        return self._maker.submit(work)
+
+    def start(self, records: Records, prepared: "Future[Contents | None] | None" = None) -> Flight:
+        """Begin a chunk of these records: bounds, rows, positions, done. `prepared` is of the very same records."""
         ranges = {at: Range(taken[0].offset, taken[-1].offset) for at, taken in records.items()}
         abandon, said = threading.Event(), threading.Event()
 
@@ -118,7 +135,7 @@ class Writer:
                 bounds = self._until_done(lambda: self._ledger.begun(ranges), abandon)
             finally:
                 said.set()
-            self._fill(bounds, records, abandon)
+            self._fill(bounds, records, abandon, None if prepared is None else prepared.result())
 
         return Flight(ranges, self._thread.submit(work), abandon, said, oldest(records))
 
@@ -140,11 +157,13 @@ class Writer:
     def close(self) -> None:
         """Wait for the chunk in hand and end the thread."""
         self._thread.shutdown()
+        self._maker.shutdown()
         self._server.close()
 
-    def _fill(self, bounds: Bounds, records: Records, abandon: threading.Event) -> None:
-        self._until_done(lambda: self._learn(schema_ids(records)), abandon)
-        contents = Contents(records, self._layouts)
+    def _fill(
+        self, bounds: Bounds, records: Records, abandon: threading.Event, prepared: Contents | None = None
+    ) -> None:
+        contents = prepared or self._until_done(lambda: self._contents(records), abandon)
         rows = self._until_done(lambda: write(self._server, contents, bounds.token), abandon)
         self._until_done(lambda: self._ledger.finished(bounds), abandon)
         done = self._progress
@@ -153,6 +172,13 @@ class Writer:
         done.by_table.update(rows)
         done.records += len(contents)
         done.problems += len(contents.problems)
+
+    def _contents(self, records: Records) -> Contents:
+        """The records as rows. Raises what the registry raises where it can be asked again."""
+        with self._learning:
+            self._learn(schema_ids(records))
+            layouts = dict(self._layouts)
+        return Contents(records, layouts)
 
     def _learn(self, ids: set[int]) -> None:
         for schema_id in ids - self._layouts.keys():

@@ -16,12 +16,14 @@ class View:
     """One view; `{database}` in its text is the database.
 
     order_by: columns by which a summary is kept; a view that is computed when it is asked has none
+    refresh: when a summary is made anew
     """
 
     name: str
     doc: str
     sql: str
     order_by: tuple[str, ...] = ()
+    refresh: str = ""
 
 
 ORDER = (
@@ -57,15 +59,19 @@ FRUGAL = "max_bytes_before_external_group_by = 2000000000, max_bytes_before_exte
 """Settings under which a summary is made anew: what does not fit goes to disk, and questions keep their share."""
 
 REFRESH = "EVERY 15 MINUTE"
-"""How old a summary may be; `SYSTEM REFRESH VIEW <name>` renews it at once."""
+"""How old a summary may be; `SYSTEM REFRESH VIEW <name>` renews it at once. One comes after the other."""
+APART_MINUTES = 3
 
 
 @cache
 def views() -> tuple[View, ...]:
     """All views, each after those that it reads."""
     found = []
-    for name in (*ORDER, *SUMMARIES):
+    for name in ORDER:
         first, _, body = (files(__package__) / f"{name}.sql").read_text().partition("\n")
-        settings = f"\nSETTINGS {FRUGAL}" if name in SUMMARIES else ""
-        found.append(View(name, first.removeprefix("-- "), body.strip() + settings, SUMMARIES.get(name, ())))
+        found.append(View(name, first.removeprefix("-- "), body.strip()))
+    for number, (name, order_by) in enumerate(SUMMARIES.items()):
+        first, _, body = (files(__package__) / f"{name}.sql").read_text().partition("\n")
+        sql, refresh = f"{body.strip()}\nSETTINGS {FRUGAL}", f"{REFRESH} OFFSET {number * APART_MINUTES} MINUTE"
+        found.append(View(name, first.removeprefix("-- "), sql, order_by, refresh))
     return tuple(found)
