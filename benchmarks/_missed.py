@@ -117,12 +117,13 @@ def latency(bootstrap: str, folder: Path, broker: int, found: dict[str, Any]) ->
 def workers(bootstrap: str, folder: Path, broker: int, found: dict[str, Any]) -> Missed:
     """Why two are not twice one."""
     two = in_a_flood(bootstrap, folder, broker, [room(), room("w1")])
-    used, one = sum(two["processors"].values()), found["one"]
+    used, one = two["processors"], found["one"]
     alone = one["cpu_us_a_record"] * one["records_per_s"] / 1e6
+    shares = ", ".join(f"{name} {part / max(0.01, sum(used.values())):.0%}" for name, part in used.items())
     return {
         **two,
-        "needed": f"All processes together use {used:.1f} of {os.cpu_count()} processors; one worker alone used "
-        f"{alone:.1f}, and the broker most of the rest. Needed: processors that neither broker nor writer uses.",
+        "needed": f"One worker alone uses {alone:.1f} of {os.cpu_count()} processors, broker and writer most of the "
+        f"rest. Of what two use: {shares}. Needed: processors that neither broker nor writer uses.",
     }
 
 

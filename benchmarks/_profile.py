@@ -23,6 +23,8 @@ LINES_TOLD = 6
 LINE_TOLD = 70
 """Characters of a line."""
 THREADS_TOLD = 8
+SECONDS_TOLD = 0.05
+"""What used less is not told."""
 WAITS = frozenset(
     {
         ("selectors.py", "select"),
@@ -94,7 +96,7 @@ def _place(frame: FrameType) -> str:
 
 
 def _threads() -> dict[str, float]:
-    """Processor seconds of every thread, by name; those of one name together."""
+    """Processor seconds of the busiest threads, by name; those of one name together."""
     python = {thread.native_id: thread.name for thread in threading.enumerate()}
     found: dict[str, float] = defaultdict(float)
     for task in Path("/proc/self/task").iterdir():
@@ -105,8 +107,8 @@ def _threads() -> dict[str, float]:
         fields = rest.split()
         seconds = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
         found[python.get(int(task.name), name)] += seconds
-    most = sorted(found, key=found.__getitem__, reverse=True)[:THREADS_TOLD]
-    return {name: round(found[name], 2) for name in most}
+    busy = [name for name in sorted(found, key=found.__getitem__, reverse=True) if found[name] >= SECONDS_TOLD]
+    return {name: round(found[name], 2) for name in busy[:THREADS_TOLD]}
 
 
 def sampled(words: list[str], file: Path) -> list[str]:

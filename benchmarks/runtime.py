@@ -23,6 +23,7 @@ an interpreter that has Quix Streams; without it, it is installed from the packa
 """
 
 import json
+import os
 import sys
 import tempfile
 import time
@@ -87,6 +88,9 @@ PARTS: dict[str, Part] = {
 NO_SERVER = {"local", "changelog"}
 
 REMARKS = {
+    "missed": "Watched runs, for their shares only. `processors` is what each process used on average between first "
+    "and last result; `seconds` what each thread of the worker used since its start; `stood_at` the lines at which "
+    "it stood, as shares of all looks, also while those waited for Kafka.",
     "throughput": "Ours names every result by a hash of its cause and of what it says, checks each record's place and "
     "key, and keeps lineage, traces and metrics; the bare loop does none of it. `cpu_us_a_record` tells the price.",
     "workers": "The broker, the writer and both workers share the machine's processors; 1.8 supposes two free ones.",
@@ -134,7 +138,8 @@ def _run(asked: list[str], bootstrap: str, folder: Path, broker: int) -> dict[st
         try:
             found = PARTS[name](bootstrap, folder)
             if not found.get("met", True) and name in WHY:
-                found["missed"] = WHY[name](bootstrap, folder, broker, found)
+                load_before = round(os.getloadavg()[0], 2)
+                found["missed"] = {"load_before": load_before, **WHY[name](bootstrap, folder, broker, found)}
         except (AssertionError, KafkaException, TimeoutError) as error:
             # What was measured until then is worth keeping, and the other parts may still be measured.
             found |= {"failed": str(error) or type(error).__name__, "met": False}
