@@ -7,17 +7,18 @@ import pytest
 from msgspec.structs import replace
 
 from schemas.control import KillVerb as Verb
-from schemas.control import MarginRegime, Scope, SizingMethod
+from schemas.control import MarginRegime, Scope, SizingMethod, TradingState
 from schemas.order import ExecType, OrderType, Side, TimeInForce
 from schemas.reference import ContractKind, InstrumentClass, Session, TradingSession, TradingStatus
 from schemas.risk import CheckOutcome
 from streams.accounts.account import Holding
 from streams.accounts.risk.curves import Circumstances, scale_of
 from streams.accounts.risk.exposures import by_dimension
+from streams.accounts.risk.guards import deviation_of
 from streams.accounts.risk.latches import latch, rearm
 from streams.accounts.risk.preview import preview
 from streams.accounts.risk.scenarios import Rule, Scenario, shock_of
-from streams.accounts.risk.states import is_flattening
+from streams.accounts.risk.states import RANK, is_flattening
 from streams.accounts.risk.view import Proposal
 from streams.accounts.room import precisely
 from streams.accounts.turn import Turn
@@ -391,3 +392,16 @@ def test_the_exposure_of_a_strategy_is_known_where_its_contracts_have_a_value(
     )
     it.tell(instrument(version=2, contract=contract), mark(price))
     assert (check(it, buy(1), "strategy_exposure").code == "") is known
+
+
+@pytest.mark.parametrize(
+    ("variance", "returns", "deviation"), [(0.04, 5, 0.2), (0.04, 4, None), (0.0, 5, None), (0.0, 4, None)]
+)
+def test_a_deviation_needs_enough_returns_and_some_that_moved(
+    variance: float, returns: int, deviation: float | None
+) -> None:
+    assert deviation_of(variance, returns, 5) == deviation
+
+
+def test_trading_states_are_told_as_nought_one_and_two() -> None:
+    assert RANK == {TradingState.ACTIVE: 0, TradingState.REDUCING: 1, TradingState.HALTED: 2}
