@@ -51,7 +51,7 @@ class Trading:
         """Place an order by hand; its id."""
         return str(self.ask("order", "place", *words, "--account", ACCOUNT, "--wait", "20")["client_order_id"])
 
-    def until(self, true: Callable[[], bool], what: str, timeout_s: float = 90) -> None:
+    def until(self, true: Callable[[], bool], what: str, timeout_s: float = 300) -> None:
         """Wait until the log says so."""
         give_up = time.monotonic() + timeout_s
         while not true():

@@ -9,7 +9,8 @@ from typing import Any
 
 from schemas.order import OrderType, TimeInForce
 
-_SHORT_ID = re.compile(r"^[a-z2-7]{26}$")
+_PREFIX = "ql-"
+_OURS = re.compile(r"^ql-[a-z2-7]{26}$")
 _HEX = re.compile(r"^[0-9a-f]{32}$")
 
 
@@ -62,17 +63,19 @@ class Dialect:
 
 
 def short_uuid(name: str) -> str:
-    """Our 26 characters of base32 are 128 bits, as a UUID is; other names of up to 18 characters go as they are."""
-    if _SHORT_ID.match(name):
-        return base64.b32decode(name.upper() + "======").hex()
+    """The 26 characters of base32 in an order id of ours are 128 bits, as a UUID is; short names go as they are."""
+    if _OURS.match(name):
+        return base64.b32decode(name.removeprefix(_PREFIX).upper() + "======").hex()
     if len(name) <= 18 and name.isascii():
         return name
     raise UnfitId(f"{name} is neither one of our ids nor 18 characters or fewer")
 
 
 def from_short_uuid(text: str) -> str:
-    """Back from a UUID's 32 digits to our 26 characters; other names are as they are."""
-    return base64.b32encode(bytes.fromhex(text)).decode().rstrip("=").lower() if _HEX.match(text) else text
+    """Back from a UUID's 32 digits to our order id; other names are as they are."""
+    if not _HEX.match(text):
+        return text
+    return _PREFIX + base64.b32encode(bytes.fromhex(text)).decode().rstrip("=").lower()
 
 
 _MARKET_AND_LIMIT = frozenset({OrderType.MARKET, OrderType.LIMIT})

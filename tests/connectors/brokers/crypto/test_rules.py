@@ -10,14 +10,14 @@ from connectors.brokers.crypto import CryptoAccount, CryptoBroker, CryptoSetting
 from connectors.brokers.crypto.dialects import UnfitId, from_short_uuid, short_uuid
 from connectors.brokers.crypto.words import Unreadable
 from schemas.control import Mode
-from schemas.ids import short_id
+from streams.accounts.wishes import order_id
 
 LIVE = frozenset({Mode.LIVE})
 
 
 @given(st.text())
 def test_an_id_of_ours_is_a_short_uuid_there_and_itself_again_here(cause: str) -> None:
-    ours = short_id("order", cause)
+    ours = order_id("account", cause)
     theirs = short_uuid(ours)
     assert len(theirs) == 32
     assert from_short_uuid(theirs) == ours

@@ -14,8 +14,8 @@ import pytest
 from connectors.brokers.crypto import CryptoBroker
 from connectors.errors import Ambiguous, ConnectorError, Refused, Unavailable
 from schemas.execution import ExecutionReport
-from schemas.ids import short_id
 from schemas.order import ExecType, OrderStatus, TimeInForce
+from streams.accounts.wishes import order_id
 from tests.connectors.brokers.orders import ask, buy, cancel, limit, sell
 from tests.venue.faults import Kind
 from tests.venue.judge import Judge
@@ -223,7 +223,7 @@ def test_a_name_that_works_there_is_answered_with_its_order(scene: Scene) -> Non
 
 
 def test_our_names_come_back_as_we_gave_them(scene: Scene) -> None:
-    name = short_id("a name", "of 26 characters")
+    name = order_id("an account", "a cause")
 
     async def act(broker: CryptoBroker) -> None:
         await broker.submit(buy(name, **limit("90")))
