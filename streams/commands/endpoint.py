@@ -44,7 +44,7 @@ def relay_samples(relay: "MarksRelay") -> Iterator[Sample]:
     yield Sample(metrics.RECORDS_READ, "relay", (relay.topic, "Mark"), relay.marks)
     now_s = time.time()
     for partition, relayed, records, oldest_ms in relay.waiting():
-        where = ("relay", relay.full_topic, str(partition))
+        where = ("relay", relay.topic, str(partition))
         age_s = 0.0 if oldest_ms is None else max(0.0, now_s - oldest_ms / 1000)
         yield Sample(metrics.LAG_RECORDS, "relay", where, records)
         yield Sample(metrics.LAG_SECONDS, "relay", where, age_s)

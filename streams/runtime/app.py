@@ -273,10 +273,10 @@ class RoomApp(faust.App):
         self.recovery.start()
         for room in self.rooms:
             self.watchdog.watch(room, room.door)
-            self.health.watch(room.name, room.source, room.carrier, room.metrics.told)
+            self.health.watch(room.name, room.room.reads.name, room.carrier, room.metrics.told)
         for effect in self.effects:
             self.watchdog.watch(effect)
-            self.health.watch(effect.name, effect.source, effect.carrier, effect.told)
+            self.health.watch(effect.name, effect.topic.name, effect.carrier, effect.told)
         doors: list[KafkaRoom | KafkaEffect] = [*self.rooms, *self.effects]
         for door in doors:
             if door.instance is not None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def of_carrier(name: str, topic: str, carrier: Carrier) -> Iterator[Sample]:
-    """How far a room or effect is in each partition that is its own."""
+    """How far a room or effect is in each partition that is its own; `topic` is its bare name, as in all metrics."""
     owned = dict(carrier.owned)
 
     def one(metric: Metric, value: float) -> Sample:

@@ -27,7 +27,7 @@ from tests.dashboards.exporter import Exporter, names
 from tests.dashboards.promql import RULES
 
 PROMETHEUS = shutil.which("prometheus")
-PATIENCE_S = 60.0
+PATIENCE_S = 300.0
 QUIET = {
     "ql-pipeline: Budget burnt: signal to socket B", "ql-pipeline: Budget burnt: signal to socket C",
 }  # fmt: skip
@@ -83,7 +83,7 @@ def scraping(ports: Sequence[int], folder: Path) -> Iterator[Prometheus]:
     """The real one, with our configuration but for the addresses and the pace."""
     yaml = YAML(typ="safe")
     config = yaml.load(RULES.parent / "prometheus.yml")
-    config["global"] = {"scrape_interval": "200ms", "evaluation_interval": "200ms"}
+    config["global"] = {"scrape_interval": "1s", "evaluation_interval": "200ms"}
     config.pop("alerting", None)
     job = config["scrape_configs"][0]
     del job["dns_sd_configs"], config["scrape_configs"][1]

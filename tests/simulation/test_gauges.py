@@ -33,7 +33,7 @@ class Watched(ChainRun):
     def _samples(self) -> Iterator[Sample]:
         for worker in self.workers.values():
             for room in (one for one in worker._services if isinstance(one, KafkaRoom)):
-                yield from gauges.of_carrier(room.name, room.source, room.carrier)
+                yield from gauges.of_carrier(room.name, room.room.reads.name, room.carrier)
                 yield from gauges.of_room(room, wall_time=True)
 
 
