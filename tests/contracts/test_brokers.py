@@ -19,6 +19,7 @@ from connectors.errors import Refused
 from connectors.protocols import Broker, ClientIdUnique
 from schemas.execution import ExecutionReport
 from schemas.order import ExecType, OrderStatus
+from streams.accounts.wishes import order_id
 from tests.connectors.brokers.orders import ask, bar, buy, cancel, change, limit, sell, teapots
 from tests.venue.stage import alpaca_on_stage, crypto_on_stage, fix_on_stage
 
@@ -122,6 +123,16 @@ def test_a_submitted_order_is_acknowledged_before_it_trades(stage: Make) -> None
         assert (ack.client_order_id, ack.order_quantity, ack.leaves_quantity) == ("a", D(10), D(10))
         assert ack.exec_id
         assert ack.broker_order_id
+
+    on(stage, act)
+
+
+def test_an_id_as_we_make_them_is_carried_and_comes_back(stage: Make) -> None:
+    name = order_id("alice", "a cause")
+
+    async def act(at: Stage) -> None:
+        assert (await at.broker.submit(buy(name, 10, **limit("90")))).client_order_id == name
+        assert [order.client_order_id for order in await at.broker.open_orders("alice")] == [name]
 
     on(stage, act)
 
