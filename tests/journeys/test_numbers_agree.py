@@ -7,12 +7,15 @@ that risk saw on it, days on which risk did not look are not counted, and a year
 import csv
 import subprocess
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from streams.pnl.performance.metrics import METRICS, Needs
+from tests.dashboards.boards import CLICKHOUSE, asked
+from tests.dashboards.macros import ALL, View, expanded
 from tests.journeys.test_run import COMMAND, ENVIRON, quantumleap
 
 pytestmark = [pytest.mark.servers, pytest.mark.slow]
@@ -56,6 +59,16 @@ def one(folder: Path, sql: str) -> dict[str, Any]:
     (row,) = quantumleap(folder, "sql", sql)
     assert isinstance(row, dict)
     return row
+
+
+def board(folder: Path, uid: str, title: str) -> list[list[Any]]:
+    """Rows of a panel, asked of this run's ClickHouse as Grafana asks: with nothing chosen, and 2020 in view."""
+    (question,) = [one for one in asked(CLICKHOUSE) if (one.board, one.panel["title"]) == (uid, title)]
+    database = one(folder, "SELECT currentDatabase() AS name")["name"]
+    chosen = dict.fromkeys(("account", "instrument", "strategy"), ALL) | {"environment": database}
+    since, until = (int(datetime(year, 1, 1, tzinfo=UTC).timestamp()) for year in (2020, 2021))
+    view = View(since, until, 86_400, chosen)
+    return [list(row.values()) for row in quantumleap(folder, "sql", expanded(question.target["rawSql"], view))]
 
 
 def same(*numbers: Any) -> bool:
@@ -141,7 +154,7 @@ def test_every_statistic_of_the_report_is_that_of_the_exported_series(reported: 
 def test_hit_rate_and_its_like_are_of_the_trades_that_everyone_counts(folder: Path, reported: Any) -> None:
     shown = one(
         folder,
-        "SELECT count() AS n, avg(pnl > 0) AS hits, avg(pnl) AS mean, sum(pnl) AS pnl, sum(fees) AS fees, "
+        "SELECT count() AS n, avg(pnl > 0) AS hits, avg(pnl) AS mean, sum(pnl) AS earned, "
         "avgIf(pnl, pnl > 0) / -avgIf(pnl, pnl < 0) AS payoff FROM trades",
     )
     told = one(
@@ -154,7 +167,7 @@ def test_hit_rate_and_its_like_are_of_the_trades_that_everyone_counts(folder: Pa
     assert shown["n"] == told["n"] == len(reported["trades"]) == numbers["statistics"]["hit_rate"]["n"] > 0
     assert same(numbers["hit_rate"], shown["hits"], told["won"] / told["n"])
     assert same(numbers["expectancy"], shown["mean"])
-    assert same(sum(float(trade["pnl"]) for trade in reported["trades"]), shown["pnl"])
+    assert same(sum(float(trade["pnl"]) for trade in reported["trades"]), shown["earned"])
     if numbers["kelly"] is not None:
         assert same(numbers["kelly"], shown["hits"] - (1 - shown["hits"]) / shown["payoff"])
 
@@ -182,6 +195,37 @@ def test_what_the_room_told_of_volatility_and_return_is_what_the_series_says(fol
         ("volatility", "annual_volatility"),
     ):
         assert same(told[ours], computed[theirs]), ours
+
+
+def test_boards_show_the_numbers_of_the_summary_the_report_and_the_statistics(
+    folder: Path, ran: Any, reported: Any, computed: Any
+) -> None:
+    ((_, equity),) = board(folder, "ql-overview", "Equity")
+    ((_, pnl),) = board(folder, "ql-pnl", "P&L since the start")
+    days = board(folder, "ql-pnl", "P&L by day")
+    ((_, deepest),) = board(folder, "ql-pnl", "Deepest drawdown")
+    assert same(equity, ran["equity"], reported["equity"])
+    assert same(pnl, ran["pnl"], reported["pnl"])
+    assert sum(float(day[1]) for day in days) == pytest.approx(float(ran["pnl"]), abs=1e-6)
+    assert same(-float(deepest), ran["max_drawdown"], reported["max_drawdown"], -computed["max_drawdown"])
+    ((_, observed, total, volatility, sharpe, sortino, calmar, fall),) = board(folder, "ql-pnl", "Statistics")
+    assert observed == computed["n"] == reported["statistics"]["n"]
+    for shown, name in (
+        (total, "total_return"), (volatility, "annual_volatility"), (sharpe, "sharpe"), (sortino, "sortino"),
+        (calmar, "calmar"), (fall, "max_drawdown"),
+    ):  # fmt: skip
+        assert same(shown, computed[name], reported["statistics"][name]), name
+    assert same(sharpe, ran["sharpe"]["demo"])
+
+
+def test_boards_count_what_the_summary_and_the_report_count(folder: Path, ran: Any, reported: Any) -> None:
+    steps = {row[0]: int(row[1]) for row in board(folder, "ql-orders", "From signal to fill")}
+    assert steps["4 commanded"] == ran["orders"] == sum(reported["orders_by_status"].values())
+    assert steps["2 wishes of strategies"] - steps["3 approved by risk"] == ran["denied"] == reported["denied"]
+    together = board(folder, "ql-pnl", "Trades of strategies")
+    assert sum(int(row[2]) for row in together) == len(reported["trades"])
+    earned = sum(float(row[5]) for row in board(folder, "ql-pnl", "Strategies"))
+    assert earned == pytest.approx(float(ran["pnl"]), abs=1e-6)
 
 
 def test_the_page_shows_these_numbers(folder: Path, ran: Any, reported: Any) -> None:
