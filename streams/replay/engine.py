@@ -31,6 +31,7 @@ from schemas.topics import MARKET_BARS, MARKET_MARKS, ORDERS_COMMANDS
 from streams.execution.handler import Execution
 from streams.replay.actors import Market, Publishers, Relay, Timed
 from streams.replay.backtest import CLOCK, inform, publisher_of
+from streams.replay.hops import hops
 from streams.replay.once import ROLES, Log, OnceSource
 from streams.replay.order import WHEN_TOLD, Order
 from streams.replay.parent import end_with_parent
@@ -46,6 +47,8 @@ from streams.runtime.schedule import AsyncActor, Step, in_order, settle_async
 
 READY_POLL_S = 0.02
 TELL_EVERY_S = 0.5
+PNL = "pnl"
+"""It folds whenever there is something (see `streams.runtime.schedule.AT_ONCE`)."""
 
 
 class Engine:
@@ -66,6 +69,7 @@ class Engine:
         )
         self._execution = Execution({self.plan.venue: PaperBroker(self._venue)}, Mode.REPLAY)
         self.rooms = [self.app.room(room, turns=True) for room in all_rooms()]
+        self._pnl = next(room for room in self.rooms if room.name == PNL)
         self.effect = self.app.effect(
             "execution",
             ORDERS_COMMANDS,
@@ -97,6 +101,7 @@ class Engine:
             await self._until_owned()
             self._actors = await actors
             await self._catch_up()
+            self._pnl.open()
             await self._open(await first)
             return await self._drive()
         finally:
@@ -170,6 +175,11 @@ class Engine:
         await settle_async(self._actors)
 
     async def _drive(self) -> bool:
+        done = await self._steps()
+        await self._pnl.drained()
+        return done
+
+    async def _steps(self) -> bool:
         for step in self.plan.data_set.steps(self.plan.from_us, self.plan.until_us):
             if self.stopping:
                 return False
@@ -201,11 +211,13 @@ class Engine:
 
     def latency_ms(self) -> dict[str, dict[str, float]]:
         """Median and 99th percentile of each actor's turns: from what was written to it to what it committed."""
-        return {
+        told = {
             actor.name: {"p50": _quantile(actor.turns_ms, 0.5), "p99": _quantile(actor.turns_ms, 0.99)}
             for actor in self._actors
-            if actor.turns_ms
+            if actor.turns_ms and actor.name != PNL
         }
+        # It takes no turns: from a record's way into the log to the commit of what came of it.
+        return told | {name: hop for name, hop in hops(self.app.exporter.text().decode()).items() if name == PNL}
 
 
 def _is_live(carrier: Carrier) -> bool:

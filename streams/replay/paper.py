@@ -24,7 +24,6 @@ from typing import Any
 
 import httpx
 import msgspec
-from prometheus_client.parser import text_string_to_metric_families
 
 from connectors.ai.kafka_signals import KafkaSignals
 from connectors.ai.learner import Learner
@@ -35,13 +34,13 @@ from connectors.registry.client import ConfluentRegistry
 from connectors.registry.publish import codec_of
 from schemas.control import Mode
 from schemas.market import Bar, Heartbeat
-from schemas.metrics import HOP_SECONDS
 from schemas.risk import Limit
 from schemas.scalars import DAY_US, SECOND_US
 from schemas.topics import MARKET_BARS, MARKET_TICKS
 from streams.accounts.risk.limits import standard_limits
 from streams.replay.backtest import publisher_of
 from streams.replay.child import Child
+from streams.replay.hops import hops
 from streams.replay.once import Log, OnceSource
 from streams.replay.order import WHEN_TOLD, Order
 from streams.replay.parent import end_with_parent
@@ -246,28 +245,6 @@ def limits(capital: Decimal) -> list[Limit]:
     standard = {one.name: one for one in standard_limits(capital)}
     whole = Limit(name=DAILY_LOSS_MAX, value=standard["drawdown_max"].value)
     return [*(standard | {DAILY_LOSS_MAX: whole}).values()]
-
-
-def hops(metrics: str) -> dict[str, dict[str, float]]:
-    """Median and 99th percentile of each hop, in milliseconds: the ends of the buckets in which they lie."""
-    counts: dict[str, list[tuple[float, float]]] = {}
-    for family in text_string_to_metric_families(metrics):
-        if family.name == HOP_SECONDS.name:
-            for sample in family.samples:
-                if sample.name.endswith("_bucket"):
-                    counts.setdefault(sample.labels["room"], []).append((float(sample.labels["le"]), sample.value))
-    return {
-        room: {"p50": _quantile_ms(buckets, 0.5), "p99": _quantile_ms(buckets, 0.99)}
-        for room, buckets in counts.items()
-        if max(count for _, count in buckets)
-    }
-
-
-def _quantile_ms(buckets: list[tuple[float, float]], share: float) -> float:
-    ordered = sorted(buckets)
-    wanted = share * ordered[-1][1]
-    finite = [end for end, _ in ordered if end < float("inf")]
-    return round(1000 * min(next(end for end, count in ordered if count >= wanted), finite[-1]), 2)
 
 
 def tell(news: dict[str, Any]) -> None:

@@ -5,7 +5,8 @@ record, one at a time, and the round repeats until nobody had anything to do. An
 that reads; its turn ends when all that it wrote is durable and visible to the next.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+import asyncio
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from schemas.record import Record
@@ -22,6 +23,18 @@ ORDER: tuple[str, ...] = (
     "pnl",
 )
 """Turns of one round. The venue acts on a bar before strategies see it: an order fills only on later prices."""
+
+AT_ONCE: tuple[tuple[tuple[str, ...], ...], ...] = (
+    (("market_data",),),
+    (("relay", "paper_venue"), ("publishers", "signals")),
+    (("strategies",),),
+    (("accounts",),),
+    (("execution",),),
+)
+"""The same round on servers, where a turn is a commit and a wait: lines in order, the chains of a line at once, the
+actors of a chain one after the other. The chains of a line write to no common topic, so every topic holds its records
+in the same order. `pnl` is waited for by nobody: its inbox has one writer, and nobody who takes turns reads it.
+"""
 
 ROUNDS_MAX = 64
 """A step that has not come to rest after so many rounds is a loop between rooms, and an error of ours."""
@@ -85,40 +98,20 @@ def settle(actors: Sequence[Actor]) -> int:
 
 
 async def settle_async(actors: Sequence[AsyncActor]) -> int:
-    """`settle` for actors on servers."""
+    """`settle` for actors on servers, as `AT_ONCE` lets them act; actors that it does not name are left alone."""
+    by_name = {actor.name: actor for actor in actors}
+    lines = [[[by_name[name] for name in chain if name in by_name] for chain in line] for line in AT_ONCE]
     total = 0
     for _ in range(ROUNDS_MAX):
         taken = 0
-        for actor in actors:
-            taken += await actor.drain()
+        for line in lines:
+            taken += sum(await asyncio.gather(*(_turns(chain) for chain in line)))
         if not taken:
             return total
         total += taken
     raise RestlessStep(f"still restless after {ROUNDS_MAX} rounds: {[actor.name for actor in actors]}")
 
 
-def replay(steps: Iterable[Step], begin: Callable[[Step], None], actors: Sequence[Actor]) -> int:
-    """Drive all steps in process: `begin` lets clock and feed write, then the actors settle. Returns the steps."""
-    count = 0
-    for step in steps:
-        begin(step)
-        settle(actors)
-        count += 1
-    return count
-
-
-async def replay_async(
-    steps: Iterable[Step],
-    begin: Callable[[Step], Awaitable[None]],
-    actors: Sequence[AsyncActor],
-    go_on: Callable[[], bool],
-) -> int:
-    """Drive steps on servers until they end or `go_on` says no; a step once begun is finished. Returns the steps."""
-    count = 0
-    for step in steps:
-        if not go_on():
-            break
-        await begin(step)
-        await settle_async(actors)
-        count += 1
-    return count
+async def _turns(chain: Sequence[AsyncActor]) -> int:
+    """One turn of each, one after the other; how many records they took."""
+    return sum([await actor.drain() for actor in chain])

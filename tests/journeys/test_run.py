@@ -28,7 +28,7 @@ def folder(tmp_path: Path) -> Iterator[Path]:
 def quantumleap(folder: Path, *words: str) -> Any:
     """What the command prints as JSON."""
     ended = subprocess.run(
-        [COMMAND, *words, "--json"], cwd=folder, env=ports(), capture_output=True, text=True, timeout=400, check=False
+        [COMMAND, *words, "--json"], cwd=folder, env=ports(), capture_output=True, text=True, timeout=1200, check=False
     )
     assert ended.returncode == 0, ended.stderr
     return json.loads(ended.stdout)
@@ -92,7 +92,7 @@ def test_an_engine_killed_in_the_middle_changes_nothing_of_the_result(folder: Pa
         assert engine is not None
         engine.kill()
         engine.wait(10)
-    out, err = running.communicate(timeout=300)
+    out, err = running.communicate(timeout=1200)
     assert running.returncode == 0, err
     ran = json.loads(out)
     assert ran["result_hash"] == quantumleap(folder, "backtest", *window)["result_hash"]
@@ -131,7 +131,7 @@ def test_ctrl_c_ends_a_run_in_order_with_the_summary(folder: Path) -> None:
     running = started(folder)
     until_it_gets_on(running)
     running.send_signal(signal.SIGINT)
-    out, err = running.communicate(timeout=120)
+    out, err = running.communicate(timeout=600)
     assert running.returncode == 0, err
     assert "stopping" in err
     assert 0 < json.loads(out)["bars"] < 1014

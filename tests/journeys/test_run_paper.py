@@ -34,7 +34,7 @@ def test_a_paper_run_trades_in_wall_time_and_each_decision_is_what_its_inbox_say
     running = started(folder, *FAST)
     said = until_it_trades(running)
     running.send_signal(signal.SIGINT)
-    out, err = running.communicate(timeout=300)
+    out, err = running.communicate(timeout=900)
     assert running.returncode == 0, err
     ran = json.loads(out)
     assert ran["mode"] == "paper"
@@ -73,7 +73,7 @@ def test_a_paper_run_goes_on_behind_the_last_price_that_it_told(folder: Path) ->
 
 def _told(folder: Path, *words: str, mode: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
-        [COMMAND, *words], cwd=folder, env=ports() | {"QL_MODE": mode}, capture_output=True, text=True, timeout=300,
+        [COMMAND, *words], cwd=folder, env=ports() | {"QL_MODE": mode}, capture_output=True, text=True, timeout=900,
         check=False,
     )  # fmt: skip
 

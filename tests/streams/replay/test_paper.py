@@ -10,8 +10,9 @@ from prometheus_client import CollectorRegistry, Histogram, generate_latest
 from schemas.control import Mode
 from schemas.metrics import HOP_SECONDS
 from streams.accounts.risk.limits import standard_limits
+from streams.replay.hops import hops
 from streams.replay.order import Order
-from streams.replay.paper import hops, limits
+from streams.replay.paper import limits
 from streams.replay.worker import settings_of
 from tests.streams.commands.test_command_line import quantumleap
 

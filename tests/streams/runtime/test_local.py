@@ -1,15 +1,17 @@
 """The in-process runner folds as the door does: keyed records by key, broadcast records by interest."""
 
+from itertools import permutations
+
 import pytest
 
 from schemas.market import Heartbeat
 from schemas.position import AccountSnapshot
 from schemas.record import Record
-from schemas.topics import ACCOUNTS_INBOX, ACCOUNTS_SNAPSHOTS, Topic
+from schemas.topics import ACCOUNTS_INBOX, ACCOUNTS_SNAPSHOTS, DEAD_LETTERS, Topic, read_by, written_by
 from streams.runtime.local import LocalLog, LocalRoom, LocalSource
 from streams.runtime.partition import Partition
 from streams.runtime.room import Routes, UndeclaredOutput
-from streams.runtime.schedule import ORDER, RestlessStep, in_order, settle
+from streams.runtime.schedule import AT_ONCE, ORDER, RestlessStep, in_order, settle
 from tests.streams.runtime.tally import Tally, TallyRoom, cash, tick
 
 
@@ -95,3 +97,25 @@ def test_actors_are_put_into_the_order_of_the_walk() -> None:
     names = ["pnl", "market_data", "accounts"]
     assert [names[i] for i in in_order(names)] == ["market_data", "accounts", "pnl"]
     assert ORDER.index("paper_venue") < ORDER.index("strategies"), "a bar fills older orders before new ones are made"
+
+
+def test_on_servers_all_take_their_turns_in_the_same_order_but_pnl_which_nobody_waits_for() -> None:
+    named = [name for line in AT_ONCE for chain in line for name in chain]
+    assert [named[i] for i in in_order(named)] == [name for name in ORDER if name != "pnl"]
+    for line in AT_ONCE:
+        for chain in line:
+            assert [chain[i] for i in in_order(chain)] == list(chain)
+    assert max(len(topic.writers) for topic in read_by("pnl")) == 1
+    assert not {topic for name in ORDER for topic in read_by(name)} & set(written_by("pnl"))
+
+
+def test_who_takes_turns_at_once_writes_nothing_that_the_other_reads_or_writes() -> None:
+    for line in AT_ONCE:
+        for chain, other in permutations(line, 2):
+            assert not written(chain) & (written(other) | {topic for name in other for topic in read_by(name)})
+
+
+def written(chain: tuple[str, ...]) -> set[Topic]:
+    """All that a chain writes beside dead letters; the paper venue's executions are execution's."""
+    roles = ["execution" if name == "paper_venue" else name for name in chain]
+    return {topic for role in roles for topic in written_by(role)} - {DEAD_LETTERS}
