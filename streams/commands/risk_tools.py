@@ -6,6 +6,7 @@ import typer
 
 from streams.commands.connections import Connection, connect
 from streams.commands.groups import group
+from streams.commands.limits import limits
 from streams.commands.orders import (
     AccountOption,
     ExpireOption,
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from streams.accounts.risk.preview import Preview
     from streams.accounts.shared import Shared
 
-risk = group("Risk: what the gate would say.")
+risk = group("Risk: limits, and what the gate would say.")
 COLUMNS = ("check", "outcome", "code", "limit", "current", "after", "inputs")
 VALID_S = 60.0
 
@@ -37,11 +38,7 @@ VALID_S = 60.0
 def add_to(app: typer.Typer) -> None:
     """Add the commands of this module."""
     app.add_typer(risk, name="risk")
-
-
-@risk.callback()
-def _of_risk() -> None:
-    """Keeps `risk` a group while it has one command."""
+    risk.command()(limits)
 
 
 @risk.command()
@@ -68,7 +65,7 @@ def preview(
     terms = terms_of(side, quantity, instrument, limit, stop, trail, order_type, time_in_force, expire_at, reduce_only)
     found = connect(settings())
     asked = manual_of(found, {**terms, "action": "PLACE"}, account, "what if", "preview", "preview", VALID_S)
-    state, shared, applied = _state(found, account)
+    state, shared, applied = state_of(found, account)
     proposal = proposal_of(account, asked)
     assert proposal is not None, "the command line asks for side and quantity"
     with precisely():
@@ -82,7 +79,7 @@ def preview(
         raise Stop(f"it would be denied: {result.code}", code=Exit.REJECTED_BY_RISK)
 
 
-def _state(found: Connection, account_id: str) -> "tuple[Account, Shared, int]":
+def state_of(found: Connection, account_id: str) -> "tuple[Account, Shared, int]":
     """The account and what its partition knows, as last committed, and the offset up to which that is.
 
     Read as the room itself recovers it. Raises Stop where there is no such account.

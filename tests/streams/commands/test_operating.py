@@ -384,3 +384,46 @@ def test_a_role_of_wall_time_does_not_run_in_a_replay(tmp_path: Path, role: str)
     ended = subprocess.run([COMMAND, role], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
     assert ended.returncode == 3
     assert "does not run in a replay environment" in ended.stderr
+
+
+def values(event: RiskEvent) -> dict[str, Decimal]:
+    """The limits that a change of them tells."""
+    return {name: Decimal(value) for name, _, value in (one.partition("=") for one in event.value.split())}
+
+
+def test_a_file_of_limits_is_in_force_or_refused_whole_with_the_line_that_is_wrong(
+    trading: Desk, tmp_path: Path
+) -> None:
+    right, wrong = tmp_path / "right.ndjson", tmp_path / "wrong.ndjson"
+    right.write_text('{"name": "order_quantity_max", "value": "777"}\n{"name": "leverage_max", "value": 3}\n')
+    wrong.write_text('{"name": "order_quantity_max", "value": "5"}\n{"name": "leverage_max", "value": 101}\n')
+    told = trading.json(
+        "risk", "limits", str(right), "--account", "A", "--reason", "tighter", "--author", "bob", "--wait", "120"
+    )
+    assert told["accounts"] == {"A": "in force"}
+    refused = trading.ask("risk", "limits", str(wrong), "--account", "A", "--reason", "wider", code=2)
+    assert "line 2 (leverage_max): 101" in refused.stderr
+    assert "is not within 0 and 100" in refused.stderr
+    changes = [
+        event
+        for event in records_of(trading.connection(), ACCOUNTS_EVENTS)
+        if isinstance(event, RiskEvent) and event.kind is RiskEventKind.LIMIT_CHANGED and event.author == "bob"
+    ]
+    assert [event.reason for event in changes] == ["tighter"]
+    assert values(changes[0]) == {"order_quantity_max": 777, "leverage_max": 3}
+
+
+def test_what_a_firm_allows_is_dealt_to_its_accounts(trading: Desk, tmp_path: Path) -> None:
+    found = trading.connection()
+    write(found, [one for one in account_records(now_us(), "B") if one[0] == "control"])
+    firm = tmp_path / "firm.ndjson"
+    firm.write_text('{"name": "order_value_max", "value": "30000"}\n')
+    words = ("risk", "limits", str(firm), "--deal", "A=2", "--deal", "B=1", "--reason", "quota", "--wait", "120")
+    told = trading.json(*words)
+    assert told["accounts"] == {"A": "in force", "B": "in force"}
+    changed = {
+        event.account_id: values(event)
+        for event in records_of(found, ACCOUNTS_EVENTS)
+        if isinstance(event, RiskEvent) and event.kind is RiskEventKind.LIMIT_CHANGED and event.reason == "quota"
+    }
+    assert changed == {"A": {"order_value_max": 20_000}, "B": {"order_value_max": 10_000}}

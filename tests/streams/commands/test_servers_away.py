@@ -15,6 +15,8 @@ from streams.cli import app, main
 
 KAFKA, REGISTRY, CLICKHOUSE = "kafka", "registry", "clickhouse"
 
+LIMITS = Path(__file__).parent / "limits.ndjson"
+
 NEEDS = {
     "run": (KAFKA, REGISTRY, CLICKHOUSE),
     "setup": (KAFKA, REGISTRY, CLICKHOUSE),
@@ -48,6 +50,7 @@ NEEDS = {
     "discrepancy resolve d1 --reason seen": (KAFKA, REGISTRY),
     "discrepancy list": (KAFKA, REGISTRY),
     "risk preview buy 1 WTI --account main": (KAFKA, REGISTRY),
+    f"risk limits {LIMITS} --reason test --account main": (KAFKA, REGISTRY),
     "replay inbox": (KAFKA, REGISTRY),
     "topics apply": (KAFKA,),
     "topics diff": (KAFKA,),
