@@ -103,10 +103,13 @@ class Execution:
         self._tick_us = max(self._tick_us or 0, tick.event_time_us)
 
     def on_kill(self, kill: KillSwitch) -> None:
-        """Take a kill switch; an older version of the same scope changes nothing."""
+        """Take a kill switch; an older version of the same scope changes nothing.
+
+        In the thread that reads them, while the loop looks at those known: so the mapping is replaced, never changed.
+        """
         known = self._kills.get(kill.scope_key)
         if known is None or kill.version > known.version:
-            self._kills[kill.scope_key] = kill
+            self._kills = {**self._kills, kill.scope_key: kill}
 
     def on_not_sent(self, said: NotSent) -> None:
         """Take what execution, here or elsewhere, recorded as not sent.

@@ -24,6 +24,8 @@ from streams.runtime.offsets import Offsets
 from streams.runtime.reader import KillSwitchReader, Reader
 
 POLL_S = 0.05
+KILL_POLL_S = 0.5
+"""How long one look at `control.kill` waits; it ends with the first switch. Longer than a fold keeps the loop busy."""
 KEEP_EVERY_S = 5.0
 NOTEBOOK = "execution-knows.json"
 TOLD: Collection[type[Record]] = frozenset(
@@ -192,9 +194,14 @@ class Following:
         """Read the switches, at once and for ever."""
         loop = asyncio.get_running_loop()
         while True:
-            new = await loop.run_in_executor(self._thread, self._kills.poll, POLL_S)
-            if new or self._kills.unreadable:
-                self.knowledge.switch(self._kills.switches(), self._kills.unreadable)
+            await loop.run_in_executor(self._thread, self._take_kills)
+
+    def _take_kills(self) -> None:
+        """Wait for switches and take them in, in the thread that reads: while folds keep the loop busy, a switch that
+        waited for the loop would be known only after the sends that wait for it, too.
+        """
+        if self._kills.poll(KILL_POLL_S) or self._kills.unreadable:
+            self.knowledge.switch(self._kills.switches(), self._kills.unreadable)
 
     async def follow_inbox(self) -> None:
         """Read what accounts are told, from where the notebook ends and for ever."""
