@@ -17,6 +17,7 @@ from streams.accounts.risk.exposures import by_dimension
 from streams.accounts.risk.guards import deviation_of
 from streams.accounts.risk.latches import latch, rearm
 from streams.accounts.risk.preview import preview
+from streams.accounts.risk.reading import text
 from streams.accounts.risk.scenarios import Rule, Scenario, shock_of
 from streams.accounts.risk.states import RANK, is_flattening
 from streams.accounts.risk.view import Proposal
@@ -405,3 +406,16 @@ def test_a_deviation_needs_enough_returns_and_some_that_moved(
 
 def test_trading_states_are_told_as_nought_one_and_two() -> None:
     assert RANK == {TradingState.ACTIVE: 0, TradingState.REDUCING: 1, TradingState.HALTED: 2}
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        ("0.12345678901234", "0.12345678901234"),
+        ("0.123456789012345", "0.123456789012"),
+        ("1E+3", "1000"),
+        ("1.50", "1.5"),
+    ],
+)
+def test_a_decimal_of_sixteen_characters_is_told_whole_and_a_longer_one_to_twelve_places(value: str, told: str) -> None:
+    assert text(D(value)) == told

@@ -179,6 +179,13 @@ def test_a_weight_that_is_missing_is_refused() -> None:
     assert sized(rich(), kind=IntentKind.TARGET_WEIGHT).code == "SIZING_WISH_INVALID"
 
 
+@pytest.mark.parametrize(
+    ("weight", "code"), [(100, ""), (-100, ""), (100.5, "SIZING_WISH_INVALID"), (-100.5, "SIZING_WISH_INVALID")]
+)
+def test_a_weight_of_a_hundred_times_equity_is_taken_and_a_larger_one_refused(weight: float, code: str) -> None:
+    assert sized(rich(), kind=IntentKind.TARGET_WEIGHT, target_weight=weight).code == code
+
+
 @pytest.mark.parametrize("fields", [{"margin": MarginRegime.CASH}, {}])
 def test_a_short_where_none_can_be_is_flat(fields: dict[str, Any]) -> None:
     of = instrument(shortable=bool(fields))
