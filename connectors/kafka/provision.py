@@ -28,6 +28,7 @@ Settings = Mapping[str, Any]
 
 ANSWER_S = 15.0
 _LOOK_AGAIN_S = 0.05
+_FENCED = "currently fenced"
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +105,15 @@ def _desired(topic: Topic, environment: str, copies: int) -> DesiredTopic:
             "min.insync.replicas": str(min(topic.min_insync, copies)),
             "max.message.bytes": str(topic.batch_bytes_max),
         },
+    )
+
+
+def _new(topic: DesiredTopic) -> NewTopic:
+    return NewTopic(
+        topic.name,
+        num_partitions=topic.partitions,
+        replication_factor=topic.replication,
+        config=dict(topic.settings),
     )
 
 
@@ -202,23 +212,30 @@ class Provisioner:
         }
 
     def _create(self, topics: list[DesiredTopic]) -> None:
-        if not topics:
-            return
-        made = self._admin.create_topics(
-            [
-                NewTopic(
-                    topic.name,
-                    num_partitions=topic.partitions,
-                    replication_factor=topic.replication,
-                    config=dict(topic.settings),
-                )
-                for topic in topics
-            ],
-            operation_timeout=self._answer_s,
+        """Make topics; asks again while every broker is fenced, as after a machine that stood still for a second."""
+        until = monotonic() + self._answer_s
+        while topics:
+            made = self._admin.create_topics([_new(topic) for topic in topics], operation_timeout=self._answer_s)
+            may_ask_again = monotonic() < until
+            fenced = {name for name, answer in made.items() if may_ask_again and self._is_fenced(answer)}
+            for name in made.keys() - fenced:
+                # Two that begin at once both make it: what the other made is compared afterwards.
+                self._answer(f"making {name}", made[name], unless=KafkaError.TOPIC_ALREADY_EXISTS)
+            topics = [topic for topic in topics if topic.name in fenced]
+            if topics:
+                sleep(_LOOK_AGAIN_S)
+
+    def _is_fenced(self, answer: "Future[Any]") -> bool:
+        """Whether no broker could take a topic now; Kafka has no code of its own for it."""
+        try:
+            error = answer.exception(self._answer_s)
+        except TimeoutError:
+            return False
+        return (
+            isinstance(error, KafkaException)
+            and error.args[0].code() == KafkaError.INVALID_REPLICATION_FACTOR
+            and _FENCED in error.args[0].str()
         )
-        for name, answer in made.items():
-            # Two that begin at once both make it: what the other made is compared afterwards.
-            self._answer(f"making {name}", answer, unless=KafkaError.TOPIC_ALREADY_EXISTS)
 
     def _set(self, differences: list[TopicDifference]) -> None:
         by_topic: dict[str, list[ConfigEntry]] = {}

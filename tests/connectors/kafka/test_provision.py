@@ -1,9 +1,12 @@
 """Topics on a real Kafka: made as the map says, mended where they differ, refused where mending would lose state."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from dataclasses import replace
+from typing import Any
 
 import pytest
+from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]  # exported, not marked so
 
 from connectors.embedded.kafka import KafkaServer
@@ -13,6 +16,22 @@ from connectors.kafka.provision import DesiredTopic, Difference, Provisioner, To
 from schemas.topics import ACCOUNTS_INBOX, CONTROL_KILL, FILLS, MARKET_TICKS, TOPICS
 
 FEW = (FILLS, CONTROL_KILL)
+FENCED = KafkaError(
+    KafkaError.INVALID_REPLICATION_FACTOR,
+    "Unable to replicate the partition 1 time(s): All brokers are currently fenced.",
+)
+"""What a controller says whose only broker has stood still for longer than its session."""
+
+
+class Fenced:
+    """An administrator whose way to make topics is another; all else is the real one's."""
+
+    def __init__(self, admin: AdminClient, create_topics: Callable[..., Any]) -> None:
+        self._admin = admin
+        self.create_topics = create_topics
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._admin, name)
 
 
 def made(kafka: KafkaServer, topics: Sequence[DesiredTopic]) -> Provisioner:
@@ -123,6 +142,28 @@ def test_two_that_apply_at_once_both_succeed(kafka: KafkaServer, topic_prefix: s
     wanted = few(topic_prefix)
     provisioner = made(kafka, wanted)
     provisioner._create(wanted)  # what the slower of two does after both saw the topics missing
+    assert provisioner.diff(wanted) == []
+
+
+@pytest.mark.servers
+def test_topics_are_asked_for_again_while_every_broker_is_fenced(
+    kafka: KafkaServer, topic_prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted = few(topic_prefix)
+    provisioner = Provisioner(kafka.client_config())
+    create, asked = provisioner._admin.create_topics, []
+
+    def fenced_at_first(topics: list[NewTopic], **options: Any) -> dict[str, Future[Any]]:
+        asked.append([topic.topic for topic in topics])
+        if len(asked) > 1:
+            return create(topics, **options)
+        answer: Future[Any] = Future()
+        answer.set_exception(KafkaException(FENCED))
+        return {topics[0].topic: answer, **create(topics[1:], **options)}
+
+    monkeypatch.setattr(provisioner, "_admin", Fenced(provisioner._admin, fenced_at_first))
+    provisioner.apply(wanted)
+    assert asked == [[topic.name for topic in wanted], [wanted[0].name]]
     assert provisioner.diff(wanted) == []
 
 
