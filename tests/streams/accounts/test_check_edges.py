@@ -14,7 +14,7 @@ from schemas.risk import CheckOutcome
 from streams.accounts.account import Holding
 from streams.accounts.risk.curves import Circumstances, scale_of
 from streams.accounts.risk.exposures import by_dimension
-from streams.accounts.risk.guards import deviation_of
+from streams.accounts.risk.guards import Guard, Watch, deviation_of, levels
 from streams.accounts.risk.latches import latch, rearm
 from streams.accounts.risk.preview import preview
 from streams.accounts.risk.reading import text
@@ -22,6 +22,7 @@ from streams.accounts.risk.scenarios import Rule, Scenario, shock_of
 from streams.accounts.risk.states import RANK, is_flattening
 from streams.accounts.risk.view import Proposal
 from streams.accounts.room import precisely
+from streams.accounts.shared import RETURNS_MIN
 from streams.accounts.turn import Turn
 from tests.builders import DAY, NOON, SECOND, Number, instrument, kill, mark, tick, wish
 from tests.streams.accounts.desk import answer, deployed, desk, holding, only, setting, working
@@ -419,3 +420,17 @@ def test_trading_states_are_told_as_nought_one_and_two() -> None:
 )
 def test_a_decimal_of_sixteen_characters_is_told_whole_and_a_longer_one_to_twelve_places(value: str, told: str) -> None:
     assert text(D(value)) == told
+
+
+def test_a_trailing_stop_waits_for_the_whole_rise() -> None:
+    watch = Watch(trailing_stop=D("0.1"), trailing_stop_after=D("0.1"))
+    guard = Guard(owner="", sign=1, opened_us=0, best=D("54.99"))
+    assert levels(guard, watch, D(50)) == []
+    assert levels(replace(guard, best=D(55)), watch, D(50)) == [("TRAILING_STOP", D("49.5"))]
+
+
+def test_dynamic_limits_shrink_by_the_ratio_of_fast_to_slow_volatility() -> None:
+    it = margin_desk(dynamic_limits=1, order_value_max=1000)
+    wild = replace(it.shared.marks["WTI"], fast=0.0004, slow=0.0001, returns=RETURNS_MIN)
+    it.partition.shared = replace(it.shared, marks={**it.shared.marks, "WTI": wild})
+    assert check(it, buy(1), "order_value").limit == "500"
