@@ -337,8 +337,8 @@ def test_a_split_and_a_dividend_by_hand_reach_position_cost_and_cash_once(tradin
     assert (paid.quantity, paid.average_price, paid.realised_pnl) == (Decimal(400), Decimal("12.5"), Decimal(100))
     adjusted = [one for one in of(trading, ACCOUNTS_EVENTS, PositionAdjusted) if isinstance(one, PositionAdjusted)]
     assert [(one.kind, one.ratio, one.amount, one.quantity) for one in adjusted] == [
-        (CorporateActionKind.SPLIT, 4, 0, 100),
-        (CorporateActionKind.DIVIDEND, 1, Decimal("0.25"), 400),
+        (CorporateActionKind.SPLIT, Decimal(4), Decimal(0), Decimal(100)),
+        (CorporateActionKind.DIVIDEND, Decimal(1), Decimal("0.25"), Decimal(400)),
     ]
 
 
