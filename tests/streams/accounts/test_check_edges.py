@@ -8,9 +8,10 @@ from msgspec.structs import replace
 
 from schemas.control import KillVerb as Verb
 from schemas.control import MarginRegime, Scope, SizingMethod, TradingState
+from schemas.intent import IntentKind
 from schemas.order import ExecType, OrderType, Side, TimeInForce
 from schemas.reference import ContractKind, InstrumentClass, Session, TradingSession, TradingStatus
-from schemas.risk import CheckOutcome
+from schemas.risk import CheckOutcome, RiskEvent, RiskEventKind
 from streams.accounts.account import Holding
 from streams.accounts.risk.curves import Circumstances, scale_of
 from streams.accounts.risk.exposures import by_dimension
@@ -27,6 +28,8 @@ from streams.accounts.turn import Turn
 from tests.builders import DAY, NOON, SECOND, Number, instrument, kill, mark, tick, wish
 from tests.streams.accounts.desk import answer, deployed, desk, holding, only, setting, working
 from tests.streams.accounts.test_checks import RICH, WAVES, buy, cash_desk, check, margin_desk, past, sell
+from tests.streams.accounts.test_checks import rearm as rearmed
+from tests.streams.accounts.test_controls import cash
 from tests.streams.accounts.test_sizing import bounds, rich, sized
 from tests.streams.accounts.test_stops import closed, protections
 
@@ -79,6 +82,21 @@ def test_selling_all_that_is_held_is_reducing_even_of_one_unit(held: int) -> Non
     it.tell(kill(Verb.PAUSE))
     assert check(it, sell(held), "trading_state").outcome is CheckOutcome.PASS
     assert check(it, sell(held + 1), "trading_state").code == "TRADING_REDUCING"
+
+
+@pytest.mark.parametrize("held", [1, 10])
+def test_buying_back_all_that_is_short_is_reducing_even_of_one_unit(held: int) -> None:
+    it = holding(desk(), -held)
+    it.tell(kill(Verb.PAUSE))
+    assert check(it, buy(held), "trading_state").outcome is CheckOutcome.PASS
+    assert check(it, buy(held + 1), "trading_state").code == "TRADING_REDUCING"
+
+
+@pytest.mark.parametrize("nothing", [buy(0), sell(0)])
+def test_an_order_of_nothing_reduces_nothing(nothing: Proposal) -> None:
+    it = desk()
+    it.tell(kill(Verb.PAUSE))
+    assert check(it, nothing, "trading_state").code == "TRADING_REDUCING"
 
 
 def test_every_scope_counts_its_own_messages_against_its_own_rate() -> None:
@@ -157,6 +175,9 @@ def test_sector_concentration_without_a_mark_is_unknown() -> None:
     it = setting(desk(price=None), sector_concentration_max="0.5")
     denied = check(it, buy(1), "sector_concentration")
     assert (denied.outcome, denied.code) == (CheckOutcome.HARD, "SECTOR_CONCENTRATION_UNKNOWN")
+    it.tell(instrument("BRENT"), mark(50, of="BRENT"))
+    holding(it, 10, of="BRENT")
+    assert check(it, buy(1), "sector_concentration").code == "SECTOR_CONCENTRATION_UNKNOWN"
 
 
 def test_a_size_is_clipped_to_a_part_of_a_unit_where_lots_are_parts() -> None:
@@ -434,3 +455,69 @@ def test_dynamic_limits_shrink_by_the_ratio_of_fast_to_slow_volatility() -> None
     wild = replace(it.shared.marks["WTI"], fast=0.0004, slow=0.0001, returns=RETURNS_MIN)
     it.partition.shared = replace(it.shared, marks={**it.shared.marks, "WTI": wild})
     assert check(it, buy(1), "order_value").limit == "500"
+
+
+def test_dynamic_limits_of_a_small_account_know_its_drawdown() -> None:
+    it = setting(desk(cash="0.5"), dynamic_limits=1, order_value_max="0.08")
+    assert check(it, buy(1), "order_value").limit == "0.02"
+
+
+def test_dynamic_limits_of_an_account_that_may_lose_nothing_take_their_smallest_scale() -> None:
+    it = margin_desk(dynamic_limits=1, order_value_max=1600, daily_loss_max=0, drawdown_max=0)
+    assert check(it, buy(1), "order_value").limit == "100"
+
+
+def test_what_already_works_counts_into_the_worst_position_that_an_order_must_not_raise() -> None:
+    it = holding(desk(cash=RICH), 10)
+    working(it, Side.BUY, 5, 49)
+    setting(it, position_quantity_max=12)
+    for quantity, outcome in ((25, CheckOutcome.SOFT), (26, CheckOutcome.HARD)):
+        assert check(it, sell(quantity), "position_quantity").outcome is outcome
+    it = holding(desk(cash=RICH), -10)
+    working(it, Side.SELL, 5, 51)
+    setting(it, position_quantity_max=12)
+    for quantity, outcome in ((25, CheckOutcome.SOFT), (26, CheckOutcome.HARD)):
+        assert check(it, buy(quantity), "position_quantity").outcome is outcome
+
+
+def test_a_latch_that_is_rearmed_is_told_with_who_and_why() -> None:
+    it = setting(desk(cash=RICH), consecutive_rejects_max=1)
+    it.tell(wish())
+    it.tell(answer(it.order, ExecType.REJECTED))
+    it.tell(rearmed("consecutive_rejects"))
+    told = [one for one in it.now(RiskEvent) if one.kind is RiskEventKind.REARMED]
+    assert [(one.code, one.scope_id, one.author, one.reason) for one in told] == [
+        ("CONSECUTIVE_REJECTS", "trend", "ann", "looked at it")
+    ]
+
+
+def test_cash_that_differs_freezes_what_settles_in_it_and_what_settles_in_nobody_knows_what() -> None:
+    it = desk()
+    it.tell(instrument("BUND", settlement_currency="EUR", quote_currency="EUR"), cash(("USD", 1234)))
+    for name, code in (("WTI", "DISCREPANCY"), ("NOWHERE", "DISCREPANCY"), ("BUND", "")):
+        assert check(it, buy(1, of=name), "no_discrepancy").code == code
+
+
+def test_a_duplicate_is_told_with_its_age_and_the_window_in_seconds() -> None:
+    it = setting(desk(cash=RICH), duplicate_window=10)
+    it.tell(wish())
+    denied = check(it, buy(it.order.quantity), "duplicate", NOON + 2 * SECOND)
+    assert (denied.code, denied.value, denied.limit) == ("DUPLICATE", "2", "10")
+
+
+def test_an_exit_goes_out_and_reserves_nothing_where_nobody_knows_the_fees() -> None:
+    it = holding(desk(cash=RICH, venue="elsewhere"), 10)
+    it.tell(wish(kind=IntentKind.EXIT))
+    assert (it.order.side, it.order.quantity) == (Side.SELL, D(10))
+    assert it.account.orders[it.order.client_order_id].unit_reserve == 0
+
+
+@pytest.mark.parametrize(
+    ("names", "shock"),
+    [(("X:CL", "WTI"), -0.5), (("WTI:X", "CL"), -0.5), (("X:CL", "CL"), 0.0), (("WTI", "WTI"), -0.5)],
+)
+def test_a_shock_of_a_symbol_touches_what_bears_it_in_its_id_or_its_symbol(
+    names: tuple[str, str], shock: float
+) -> None:
+    scenario = Scenario("x", "y", (Rule(-0.5, symbol="WTI"),))
+    assert shock_of(scenario, instrument(names[0], symbol=names[1])) == shock

@@ -14,6 +14,7 @@ from schemas.record import Record
 from schemas.topics import ACCOUNTS_INBOX
 from streams.accounts.account import Account
 from streams.accounts.risk.earlier import EarlierFlow
+from streams.accounts.risk.flow import printed, printed_at
 from streams.accounts.risk.recent import (
     BUCKET_MAX,
     MINUTE_US,
@@ -30,6 +31,8 @@ from streams.accounts.shared import Shared
 from streams.runtime.tables import STATE_BYTES_MAX, Birth, Recovered, StateWrite, Table
 from tests.builders import NOON, SECOND, tick, wish
 from tests.streams.accounts.desk import Desk, desk, only, setting
+from tests.streams.accounts.test_checks import buy
+from tests.streams.accounts.test_sizing import bounds
 
 RICH = 10**8
 
@@ -91,6 +94,25 @@ def test_a_full_bucket_forgets_what_would_be_forgotten_first() -> None:
     assert len(buckets[name].times) == BUCKET_MAX
     assert time_of(buckets, "intents", "one more") == NOON
     assert full[name].times.keys() - buckets[name].times.keys() == {f"n{BUCKET_MAX - 1}"}
+
+
+def test_a_bucket_forgets_nothing_before_it_is_full() -> None:
+    (name,) = kept({}, "intents", "one more", NOON, 0)
+    nearly = {name: Bucket({f"n{number}": NOON - number for number in range(BUCKET_MAX - 1)})}
+    assert len(kept(nearly, "intents", "one more", NOON, 0)[name].times) == BUCKET_MAX
+
+
+def test_orders_are_remembered_for_the_duplicate_window_and_not_longer() -> None:
+    window, flow = bounds(duplicate_window=10), Flow()
+    for quantity in range(1, 101):
+        flow = printed(flow, window, buy(quantity), NOON)
+    for quantity in range(101, 1001):
+        flow = printed(flow, window, buy(quantity), NOON + 10 * SECOND)
+    assert {printed_at(flow, buy(quantity)) for quantity in range(1, 101)} == {NOON}
+    for quantity in range(1001, 2001):
+        flow = printed(flow, window, buy(quantity), NOON + 10 * SECOND + 1)
+    assert {printed_at(flow, buy(quantity)) for quantity in range(1, 101)} == {None}
+    assert {printed_at(flow, buy(quantity)) for quantity in range(101, 1001)} == {NOON + 10 * SECOND}
 
 
 def test_an_order_writes_as_much_after_hundreds_of_orders_as_after_ten() -> None:

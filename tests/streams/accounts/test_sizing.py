@@ -100,6 +100,11 @@ def test_kelly_without_both_of_stop_and_target_wins_one_for_one_lost() -> None:
     assert sized(rich(SizingMethod.KELLY), probability=0.6, take_profit_price=D(52)).target == 200
 
 
+def test_fixed_risk_in_a_dearer_currency_takes_fewer_units() -> None:
+    assert sized(rich(SizingMethod.FIXED_RISK, rate=D(2)), stop_price=D(48)).target == 250
+    assert units_at_risk(D(1000), D(50), D(48), instrument(multiplier=D(10)), D(2)) == 25
+
+
 def test_fixed_risk_takes_the_commission_of_both_ways_off_first() -> None:
     charged = rich(SizingMethod.FIXED_RISK, fees=fees("0.05"))
     assert sized(charged, stop_price=D(48)).target == 450
@@ -266,7 +271,8 @@ def test_a_curve_that_knows_nothing_takes_its_smallest_scale() -> None:
 
 
 @pytest.mark.parametrize(
-    ("opened_s", "left_s", "scale"), [(0, 9000, "0.5"), (9000, 0, "0.5"), (9000, 600, "0.75"), (9000, 9000, "1")]
+    ("opened_s", "left_s", "scale"),
+    [(0, 9000, "0.5"), (9000, 0, "0.5"), (600, 9000, "0.75"), (9000, 600, "0.75"), (9000, 9000, "1")],
 )
 def test_the_nearer_end_of_the_session_decides(opened_s: int, left_s: int, scale: str) -> None:
     stretch = Session(opens_us=NOON - opened_s * SECOND, closes_us=NOON + left_s * SECOND)
@@ -295,9 +301,13 @@ def test_a_target_that_was_clipped_says_so() -> None:
 
 
 def test_the_standard_limits_are_what_the_page_of_a_new_user_says() -> None:
-    told = {one.name: one.value for one in standard_limits(D(1000))}
-    assert told["order_value_max"] == 250
-    assert told["position_value_max"] == 500
-    assert told["gross_exposure_max"] == 2000
-    assert (told["daily_loss_max"], told["drawdown_max"], told["leverage_max"]) == (D("0.05"), D("0.25"), D(1))
-    assert (told["mark_age_max"], told["session_wait_max"]) == (D(432_000), D(345_600))
+    assert {one.name: one.value for one in standard_limits(D(1000))} == {
+        "order_value_max": D(250), "order_quantity_max": D(1_000_000), "position_value_max": D(500),
+        "concentration_max": D("0.5"), "gross_exposure_max": D(2000), "leverage_max": D(1),
+        "daily_loss_max": D("0.05"), "drawdown_max": D("0.25"), "mark_age_max": D(432_000),
+        "price_collar": D("0.1"), "orders_per_minute_max": D(60), "messages_per_minute_max": D(120),
+        "consecutive_rejects_max": D(5), "duplicate_window": D(1), "session_wait_max": D(345_600),
+        "sizing_fraction": D("0.1"), "sizing_risk": D("0.01"), "sizing_volatility": D("0.1"),
+        "sizing_kelly": D("0.25"), "sizing_weight_max": D("0.25"), "rebalance_min": D("0.1"),
+        "slippage_allowance": D("0.02"),
+    }  # fmt: skip

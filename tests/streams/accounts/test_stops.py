@@ -8,8 +8,10 @@ import pytest
 from schemas.control import KillVerb, Scope, TradingState
 from schemas.order import CancelOrder, ExecType, OrderType, Side, SubmitOrder, TimeInForce
 from schemas.risk import RiskEvent, RiskEventKind
+from streams.accounts.risk.protections import Closed, locks
 from tests.builders import DAY, NOON, SECOND, Number, kill, mark, tick, wish
 from tests.streams.accounts.desk import Desk, answer, desk, holding, only, setting, working
+from tests.streams.accounts.test_sizing import bounds
 
 RICH = 10_000_000
 
@@ -335,3 +337,20 @@ def test_a_stoploss_guard_locks_the_account_or_the_instrument_by_itself(alone: i
     it.fill(it.order, 10, 45, at_us=NOON + 3 * SECOND)
     lock = it.account.condition.latches[f"protection.stoploss_guard|{scope_id}"]
     assert lock.until_us == NOON + 63 * SECOND
+
+
+RULES: list[dict[str, Number]] = [
+    {"stoploss_guard_trades": 1, "stoploss_guard_lookback": 100, "stoploss_guard_lock": 60},
+    {"low_profit_trades": 1, "low_profit_required": 0, "low_profit_lookback": 100, "low_profit_lock": 60},
+    {"drawdown_guard": "0.01", "drawdown_guard_lookback": 100, "drawdown_guard_lock": 60},
+]
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_a_protection_locks_by_all_of_its_numbers_and_not_where_one_is_missing(rule: dict[str, Number]) -> None:
+    trade = Closed("trend", "WTI", NOON, result=D(-10), ratio=D("-0.1"), stopped=True, equity=D(90))
+    (lock,) = locks([trade], bounds(**rule), trade)
+    assert lock.until_us == NOON + 60 * SECOND
+    for missing in rule:
+        rest = {name: value for name, value in rule.items() if name != missing}
+        assert locks([trade], bounds(**rest), trade) == []
