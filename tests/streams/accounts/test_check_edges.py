@@ -513,11 +513,11 @@ def test_an_exit_goes_out_and_reserves_nothing_where_nobody_knows_the_fees() -> 
 
 
 @pytest.mark.parametrize(
-    ("names", "shock"),
-    [(("X:CL", "WTI"), -0.5), (("WTI:X", "CL"), -0.5), (("X:CL", "CL"), 0.0), (("WTI", "WTI"), -0.5)],
+    ("instrument_id", "symbol", "shock"),
+    [("X:CL", "WTI", -0.5), ("WTI:X", "CL", -0.5), ("WTI", "WTI", -0.5), ("X:CL", "CL", 0.0)],
 )
-def test_a_shock_of_a_symbol_touches_what_bears_it_in_its_id_or_its_symbol(
-    names: tuple[str, str], shock: float
+def test_a_shock_of_a_symbol_touches_what_bears_it_in_id_or_symbol(
+    instrument_id: str, symbol: str, shock: float
 ) -> None:
     scenario = Scenario("x", "y", (Rule(-0.5, symbol="WTI"),))
-    assert shock_of(scenario, instrument(names[0], symbol=names[1])) == shock
+    assert shock_of(scenario, instrument(instrument_id, symbol=symbol)) == shock
