@@ -634,6 +634,7 @@ def test_a_limit_wish_becomes_a_limit_order() -> None:
     it = desk()
     it.tell(wish(order_type=OrderType.LIMIT, limit_price=D("49.50")))
     assert (it.order.order_type, it.order.limit_price) == (OrderType.LIMIT, D("49.50"))
+    assert not it.order.post_only, "it may also take what is there"
 
 
 def test_a_tick_seen_twice_is_folded_once() -> None:

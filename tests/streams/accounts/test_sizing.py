@@ -295,6 +295,10 @@ def test_standard_limits_are_accepted_for_any_capital() -> None:
         assert len(it.account.profile.limits) == len(standard_limits(money(capital)))
 
 
+def test_no_size_is_larger_than_anybody_trades_however_small_the_price() -> None:
+    assert sized(rich(price=D("1E-20"))).target == D(10) ** 18
+
+
 def test_a_target_that_was_clipped_says_so() -> None:
     assert sized(rich()).note == "fraction=0.1 share=1.0"
     assert sized(rich(), bounds(position_quantity_max=150)).note == "fraction=0.1 share=1.0 clipped=150"
