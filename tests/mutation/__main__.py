@@ -26,7 +26,8 @@ PACKAGE = "streams.accounts.risk"
 TESTS = tuple(
     f"tests/streams/accounts/test_{name}.py"
     for name in (
-        "checks", "check_edges", "sizing", "portfolio", "stops", "flow", "controls", "room", "unknown", "reservations",
+        "checks", "check_edges", "sizing", "portfolio", "stops", "flow", "quotas", "controls", "room", "unknown",
+        "reservations",
     )
 )  # fmt: skip
 """Those that kill most come first; what only tests orders and the ledger is left out."""
