@@ -1,5 +1,6 @@
 """Opening brokers: which kinds there are, where keys may be, and that real money needs every word."""
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,16 @@ def test_a_paper_broker_needs_no_keys(tmp_path: Path) -> None:
     assert open_broker("P", BrokerOptions(kind=Kind.PAPER), Mode.PAPER, folder=tmp_path).capabilities.venue == "P"
 
 
-@pytest.mark.parametrize("kind", ["alpaca", "crypto"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "alpaca",
+        pytest.param(
+            "crypto",
+            marks=pytest.mark.skipif(find_spec("ccxt") is None, reason="the extra `crypto` is not installed"),
+        ),
+    ],
+)
 def test_keys_come_from_the_environment_and_are_shown_nowhere(kind: str, tmp_path: Path) -> None:
     broker = open_broker("V", options(kind=kind, exchange="kraken"), Mode.PAPER, folder=tmp_path, environ=KEYS)
     assert broker.capabilities.venue == "V"

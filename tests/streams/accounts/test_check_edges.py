@@ -20,7 +20,7 @@ from streams.accounts.risk.latches import latch, rearm
 from streams.accounts.risk.preview import preview
 from streams.accounts.risk.reading import text
 from streams.accounts.risk.scenarios import Rule, Scenario, shock_of
-from streams.accounts.risk.states import RANK, is_flattening
+from streams.accounts.risk.states import RANK, Held, is_flattening, state_of
 from streams.accounts.risk.view import Proposal
 from streams.accounts.room import precisely
 from streams.accounts.shared import RETURNS_MIN
@@ -521,3 +521,18 @@ def test_a_shock_of_a_symbol_touches_what_bears_it_in_id_or_symbol(
 ) -> None:
     scenario = Scenario("x", "y", (Rule(-0.5, symbol="WTI"),))
     assert shock_of(scenario, instrument(instrument_id, symbol=symbol)) == shock
+
+
+def test_of_two_states_that_are_as_grave_the_first_by_name_and_its_own_before_a_switch_is_told() -> None:
+    it = desk()
+    own = {"unreadable": TradingState.REDUCING, "daily_loss": TradingState.REDUCING}
+    account = replace(it.account, condition=replace(it.account.condition, own=own))
+    it.tell(kill(Verb.PAUSE))
+    assert state_of(account, it.shared) == Held(TradingState.REDUCING, "daily_loss")
+    it.tell(kill(Verb.HALT, 2))
+    assert state_of(account, it.shared).state is TradingState.HALTED
+
+
+def test_a_price_below_one_is_long_all_the_same() -> None:
+    it = holding(setting(desk(cash=RICH, price="0.5"), net_exposure_max=1000), 10, "0.5")
+    assert check(it, buy(10), "net_exposure").value == "10"

@@ -295,6 +295,37 @@ def test_standard_limits_are_accepted_for_any_capital() -> None:
         assert len(it.account.profile.limits) == len(standard_limits(money(capital)))
 
 
+@pytest.mark.parametrize(
+    ("direction", "code"), [(1.0, ""), (-1.0, ""), (1.001, "SIZING_WISH_INVALID"), (-1.001, "SIZING_WISH_INVALID")]
+)
+def test_a_direction_is_at_most_one_either_way(direction: float, code: str) -> None:
+    assert sized(rich(), direction=direction).code == code
+
+
+@pytest.mark.parametrize("volatility", [0.0, -0.5])
+def test_a_volatility_that_is_not_above_zero_is_none(volatility: float) -> None:
+    assert sized(rich(SizingMethod.VOLATILITY_TARGET), volatility=volatility).code == "SIZING_NO_VOLATILITY"
+
+
+@pytest.mark.parametrize(
+    ("probability", "code"), [(0.0, ""), (1.0, ""), (-0.01, "SIZING_NO_PROBABILITY"), (1.01, "SIZING_NO_PROBABILITY")]
+)
+def test_a_probability_is_between_nought_and_one(probability: float, code: str) -> None:
+    assert sized(rich(SizingMethod.KELLY), probability=probability).code == code
+
+
+@pytest.mark.parametrize(
+    ("equity", "code"), [("0.5", ""), ("0", "EQUITY_NOT_POSITIVE"), ("-0.5", "EQUITY_NOT_POSITIVE")]
+)
+def test_only_equity_above_zero_is_sized(equity: str, code: str) -> None:
+    assert sized(rich(equity=D(equity))).code == code
+
+
+def test_where_there_are_no_lots_nothing_is_rounded() -> None:
+    assert rounded_to_lot(D("1.5"), D(0)) == D("1.5")
+    assert rounded_to_lot(D("1.5"), D("0.4")) == D("1.2")
+
+
 def test_no_size_is_larger_than_anybody_trades_however_small_the_price() -> None:
     assert sized(rich(price=D("1E-20"))).target == D(10) ** 18
 

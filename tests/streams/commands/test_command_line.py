@@ -78,7 +78,7 @@ def test_help_of_no_command_loads_a_heavy_package(tmp_path: Path) -> None:
         ((*MUTED, "--public-key", "y"), {}, 2, "no Ed25519 key"),
         ((*MUTED, "--public-key", ""), {}, 2, "--no-key asks for no signatures"),
         ((*MUTED, "--public-key", "y", "--no-key"), {}, 2, "exclude each other"),
-        (("run", "--mode", "paper"), {}, 2, "a replay is not paper trading"),
+        (("run", "--mode", "paper", "--speed", "51"), {}, 2, "too fast for wall time"),
         (("run", "--mode", "live"), {}, 3, "never trades live"),
     ],
 )
