@@ -75,7 +75,10 @@ def _paths() -> list[Path]:
 
 
 def _survivors(chosen: list[Mutant]) -> list[Mutant] | None:
-    """Those that no test notices; None where the tests notice what is not there."""
+    """Those that no test notices; None where the tests notice what is not there.
+
+    Raises RuntimeError where the trials ended before the last mutant: what was not tried was not killed.
+    """
     inside = [is_inside_functions(mutant) for mutant in chosen]
     survivors: list[Mutant] = []
     done = 0
@@ -95,6 +98,8 @@ def _survivors(chosen: list[Mutant]) -> list[Mutant] | None:
         told(mutant, imported_anew(mutant, TESTS, ANEW_S))
     collected = Collected([one for one, is_inside in zip(chosen, inside, strict=True) if is_inside], told)
     pytest.main([*QUIET, *TESTS], plugins=[collected])
+    if collected.sound and done < len(chosen):
+        raise RuntimeError(f"only {done} of {len(chosen)} mutants were tried; the reason is above")
     return survivors if collected.sound else None
 
 
