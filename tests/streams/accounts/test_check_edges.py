@@ -26,7 +26,7 @@ from streams.accounts.room import precisely
 from streams.accounts.shared import RETURNS_MIN
 from streams.accounts.turn import Turn
 from tests.builders import DAY, NOON, SECOND, Number, instrument, kill, mark, tick, wish
-from tests.streams.accounts.desk import answer, deployed, desk, holding, only, setting, working
+from tests.streams.accounts.desk import answer, deployed, desk, fees, holding, only, setting, working
 from tests.streams.accounts.test_checks import RICH, WAVES, buy, cash_desk, check, margin_desk, past, sell
 from tests.streams.accounts.test_checks import rearm as rearmed
 from tests.streams.accounts.test_controls import cash
@@ -536,3 +536,10 @@ def test_of_two_states_that_are_as_grave_the_first_by_name_and_its_own_before_a_
 def test_a_price_below_one_is_long_all_the_same() -> None:
     it = holding(setting(desk(cash=RICH, price="0.5"), net_exposure_max=1000), 10, "0.5")
     assert check(it, buy(10), "net_exposure").value == "10"
+
+
+def test_an_order_reserves_its_worst_price_and_its_fee_once() -> None:
+    it = cash_desk(cash=100_000)
+    it.tell(fees("0.001", version=2), wish())
+    assert it.order.quantity == 200
+    assert it.account.totals.reserved == {"USD": D("10210.2")}

@@ -4,7 +4,7 @@ from bisect import bisect_right
 from typing import Any
 
 import msgspec
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
@@ -37,6 +37,7 @@ from tests.streams.accounts.test_sizing import bounds
 RICH = 10**8
 
 
+@example([1] * 100, 200, 0)
 @given(st.lists(st.integers(0, MINUTE_US // 20), max_size=300), st.integers(1, 200), st.integers(-1, MINUTE_US + 1))
 def test_as_many_of_the_last_minute_are_counted_as_a_limit_can_tell_apart(
     gaps: list[int], newest: int, later_us: int
