@@ -17,11 +17,14 @@ class Unavailable(ConnectorError):
     """Provably not done, for now; the same call may be repeated.
 
     `retry_after_s` is the wait that the other side asked for, in seconds; None where it named none.
+    `unsent` says that nothing of the call went out: there was no connection to send it on. Another route to the same
+    account may carry it at once.
     """
 
-    def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:
+    def __init__(self, message: str, *, retry_after_s: float | None = None, unsent: bool = False) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
+        self.unsent = unsent
 
 
 class Refused(ConnectorError):

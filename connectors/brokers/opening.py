@@ -38,18 +38,34 @@ class Kind(StrEnum):
     CRYPTO = "crypto"
 
 
-class AccountOptions(Struct, frozen=True, forbid_unknown_fields=True):
-    """One of our accounts at a broker.
+class KeyOptions(Struct, frozen=True, forbid_unknown_fields=True):
+    """Where the keys of an account are.
 
-    number: the account's own number there, its fingerprint: another one is refused. FIX: its name in tag 1.
-    key_file, secret_file: where its keys are; or key_variable, secret_variable: under which names in the environment.
+    key_file, secret_file: in which files; or key_variable, secret_variable: under which names in the environment.
     """
 
-    number: str = ""
     key_file: str = ""
     secret_file: str = ""
     key_variable: str = ""
     secret_variable: str = ""
+
+
+class AccountOptions(KeyOptions, frozen=True, forbid_unknown_fields=True):
+    """One of our accounts at a broker, and where its keys are.
+
+    number: the account's own number there, its fingerprint: another one is refused. FIX: its name in tag 1.
+    second: where other keys of the same account are, for the second route; absent where the same open both.
+    """
+
+    number: str = ""
+    second: KeyOptions | None = None
+
+
+class RouteOptions(Struct, frozen=True, forbid_unknown_fields=True):
+    """Another way to the same accounts at the same venue: other addresses."""
+
+    endpoint: str
+    stream: str
 
 
 class BrokerOptions(Struct, frozen=True, forbid_unknown_fields=True):
@@ -59,6 +75,7 @@ class BrokerOptions(Struct, frozen=True, forbid_unknown_fields=True):
     requests_per_s: what the venue lets one worker send; absent where it names no rate
     call_timeout_s: how long an answer may take
     endpoint, stream: addresses instead of the venue's own, for a test environment; alpaca and crypto
+    second: a second route, for what provably was not sent by the first; alpaca
     exchange: its name in ccxt; crypto
     host, port, sender, target, username: of the session; fix
     password_file, password_variable: where its password is; fix
@@ -72,6 +89,7 @@ class BrokerOptions(Struct, frozen=True, forbid_unknown_fields=True):
     call_timeout_s: float = 10.0
     endpoint: str = ""
     stream: str = ""
+    second: RouteOptions | None = None
     exchange: str = ""
     host: str = ""
     port: int = 0
@@ -165,6 +183,7 @@ def open_broker(
     """
     if mode is Mode.LIVE:
         _mean_it(venue, options, typed_venue)
+    _require_one_account(venue, options)
     try:
         return _OPENERS[options.kind](venue, options, mode, folder, typed_venue, environ)
     except (ImportError, ValueError) as error:
@@ -182,7 +201,20 @@ def _mean_it(venue: str, options: BrokerOptions, typed_venue: str) -> None:
         raise BrokerUnusable(f"{venue}: accounts need their number for real money: {' '.join(bare) or 'none is named'}")
 
 
-def _keys(venue: str, account_id: str, one: AccountOptions, environ: Mapping[str, str] | None) -> tuple[str, str]:
+def _require_one_account(venue: str, options: BrokerOptions) -> None:
+    """Two routes lead to the same accounts, and where each keeps books of its own there is no second one."""
+    lost = [account_id for account_id, one in sorted(options.accounts.items()) if one.second is not None]
+    if options.second is None:
+        if lost:
+            raise BrokerUnusable(f"{venue} has no second route for the second keys of {' '.join(lost)}; name it")
+        return
+    if options.kind is not Kind.ALPACA:
+        raise BrokerUnusable(f"{venue}: {options.kind} has no second route; take the table `second` out")
+    if not options.second.endpoint or not options.second.stream or options.second.endpoint == options.endpoint:
+        raise BrokerUnusable(f"{venue}: the second route needs an endpoint and a stream other than the first one's")
+
+
+def _keys(venue: str, account_id: str, one: KeyOptions, environ: Mapping[str, str] | None) -> tuple[str, str]:
     who = f"{venue}, account {account_id}"
     return (
         named(f"the key of {who}", one.key_file, one.key_variable, environ),
@@ -213,12 +245,18 @@ def _alpaca(
     endpoint = LIVE if mode is Mode.LIVE else PAPER
     if options.endpoint:
         endpoint = Endpoint(options.endpoint, options.stream, frozenset({mode}))
+    second = None
+    if options.second is not None:
+        second = Endpoint(options.second.endpoint, options.second.stream, endpoint.modes)
     brokers: dict[str, OpenBroker] = {}
     for account_id, one in options.accounts.items():
         keys = Credentials(*_keys(venue, account_id, one, environ))
-        account = AlpacaAccount(account_id, one.number, keys)
+        others = None
+        if one.second is not None:
+            others = Credentials(*_keys(venue, f"{account_id} by its second route", one.second, environ))
+        account = AlpacaAccount(account_id, one.number, keys, others)
         brokers[account_id] = AlpacaBroker(
-            endpoint, [account], venue=venue, typed_venue=typed, manners=_manners(options)
+            endpoint, [account], second=second, venue=venue, typed_venue=typed, manners=_manners(options)
         )
     return _by_account(venue, brokers)
 
@@ -226,7 +264,9 @@ def _alpaca(
 def _manners(options: BrokerOptions) -> "Manners":
     from connectors.brokers.alpaca import Manners  # noqa: PLC0415 - only what is used
 
-    return Manners(connect_s=min(5.0, options.call_timeout_s), answer_s=options.call_timeout_s, audit_s=options.audit_s)
+    # A first route that does not answer leaves time for the second one within the same call.
+    connect_s = min(5.0, options.call_timeout_s / (1 if options.second is None else 4))
+    return Manners(connect_s=connect_s, answer_s=options.call_timeout_s, audit_s=options.audit_s)
 
 
 def _crypto(

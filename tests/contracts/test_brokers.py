@@ -14,6 +14,7 @@ from functools import partial
 
 import pytest
 
+from connectors.brokers.alpaca import Endpoint
 from connectors.brokers.paper import FREE, PaperBroker, PaperVenue
 from connectors.errors import Refused
 from connectors.protocols import Broker, ClientIdUnique
@@ -21,7 +22,7 @@ from schemas.execution import ExecutionReport
 from schemas.order import ExecType, OrderStatus
 from streams.accounts.wishes import order_id
 from tests.connectors.brokers.orders import ask, bar, buy, cancel, change, limit, sell, teapots
-from tests.venue.stage import alpaca_on_stage, crypto_on_stage, fix_on_stage
+from tests.venue.stage import NOWHERE, alpaca_on_stage, crypto_on_stage, fix_on_stage
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +46,8 @@ async def paper() -> AsyncIterator[Stage]:
 
 
 @asynccontextmanager
-async def alpaca() -> AsyncIterator[Stage]:
-    async with alpaca_on_stage() as (broker, trades_at):
+async def alpaca(first: Endpoint | None = None) -> AsyncIterator[Stage]:
+    async with alpaca_on_stage(first) as (broker, trades_at):
         yield Stage(broker, trades_at)
 
 
@@ -66,6 +67,7 @@ async def crypto(exchange: str) -> AsyncIterator[Stage]:
 
 STAGES: dict[str, Callable[[], AbstractAsyncContextManager[Stage]]] = {
     "alpaca": alpaca,
+    "alpaca by its second route": partial(alpaca, NOWHERE),
     "binance": partial(crypto, "binance"),
     "fix": fix,
     "kraken": partial(crypto, "kraken"),

@@ -31,12 +31,19 @@ def account_of(account: Json = ALICE, account_id: str = "alice") -> AlpacaAccoun
     return AlpacaAccount(account_id, account["number"], Credentials(account["key"], account["secret"]))
 
 
-def alpaca_at(at: Venue, account: Json = ALICE, *, manners: Manners = HASTY, since: str = "") -> AlpacaBroker:
-    """A broker for alice, who has this account at this venue."""
+NOWHERE = Endpoint("http://127.0.0.1:9", "ws://127.0.0.1:9/stream", MODES)
+"""Nobody listens there."""
+
+
+def alpaca_at(
+    at: Venue, account: Json = ALICE, *, first: Endpoint | None = None, manners: Manners = HASTY, since: str = ""
+) -> AlpacaBroker:
+    """A broker for alice, who has this account at this venue; the venue is its second route where a first is named."""
     return AlpacaBroker(
-        endpoint_of(at),
+        first or endpoint_of(at),
         [account_of(account)],
         [teapots(venue="ALPACA")],
+        second=endpoint_of(at) if first else None,
         manners=manners,
         since={"alice": since} if since else None,
     )
@@ -113,10 +120,12 @@ async def crypto_on_stage(
 
 
 @asynccontextmanager
-async def alpaca_on_stage() -> AsyncIterator[tuple[AlpacaBroker, Callable[[int, str], Awaitable[None]]]]:
-    """The broker, and what makes its market trade teapots at a price."""
+async def alpaca_on_stage(
+    first: Endpoint | None = None,
+) -> AsyncIterator[tuple[AlpacaBroker, Callable[[int, str], Awaitable[None]]]]:
+    """The broker, and what makes its market trade teapots at a price; the venue is its second route after `first`."""
     with tempfile.TemporaryDirectory() as folder, venue(Path(folder) / "venue") as at:
-        broker = alpaca_at(at)
+        broker = alpaca_at(at, first=first)
 
         async def trades_at(_number: int, price: str) -> None:
             at.price("TPT", price)

@@ -2,15 +2,16 @@
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from connectors.brokers.alpaca import translate, wire
-from connectors.brokers.alpaca.calls import Answer, Calls, Effect, unreadable
+from connectors.brokers.alpaca.calls import Answer, Calls, Effect, RoutedCalls, unreadable
 from connectors.brokers.alpaca.cursor import Cursor
-from connectors.brokers.alpaca.endpoints import AlpacaAccount, Endpoint, Manners
+from connectors.brokers.alpaca.endpoints import AlpacaAccount, Manners, Route
 from connectors.brokers.alpaca.translate import Speaker, Symbols
 from connectors.brokers.alpaca.wire import WireFill, WireOrder
+from connectors.brokers.routes import none_left
 from connectors.errors import Ambiguous, Refused, Unavailable
 from connectors.protocols import FillPage
 from schemas.execution import ExecutionReport, HeldCash, HeldPosition
@@ -19,6 +20,7 @@ from schemas.scalars import iso_of
 
 T = TypeVar("T")
 _NOT_FOUND = "ALPACA_40410000"
+_WRONG_ACCOUNT = "WRONG_ACCOUNT"
 _NOT_UNIQUE = "must be unique"
 _ORDERS_PAGE = 500
 _FILLS_PAGE = 100
@@ -31,39 +33,47 @@ _SINGLY_MAX = 3
 class Account:
     """The REST side of one account. Raises what `Broker` allows.
 
-    The first call of all asks whose account it is: where the number is not the one that was configured, or trading is
-    blocked, every call is Refused.
+    The first call of all asks by every route whose account it is: where the number is not the one that was configured,
+    or trading is blocked, every call is Refused.
     """
 
-    def __init__(self, endpoint: Endpoint, account: AlpacaAccount, venue: str, symbols: Symbols, manners: Manners):
+    def __init__(self, account: AlpacaAccount, routes: Sequence[Route], venue: str, symbols: Symbols, manners: Manners):
         self.account_id = account.account_id
-        self.calls = Calls(endpoint, account, venue, manners)
+        self._who = f"{venue} account {account.account_id}"
+        self.calls = RoutedCalls(self._who, [Calls(self._who, route, manners) for route in routes], self._admit)
         self.say = Speaker(account.account_id, venue, symbols)
         self.began_us = 0
         self._number = account.account_number
-        self._who = f"{venue} account {account.account_id}"
         self._manners = manners
         self._orders: OrderedDict[str, WireOrder] = OrderedDict()
-        self._door = asyncio.Lock()
+        self._met_us = 0
 
     async def verify(self) -> None:
-        """Ask once whose account it is. Raises Refused, or Unavailable where that cannot be told now."""
-        if not self.began_us:
-            async with self._door:
-                await self._verify_first()
+        """Ask once whose account it is. Raises Refused, or Unavailable where no route tells now.
 
-    async def _verify_first(self) -> None:
+        One route to another account is enough to be refused: found now, and not in the hour of need.
+        """
         if self.began_us:
             return
-        answer = await self.calls.read("/v2/account")
+        errors = await self.calls.routes.meet()
+        for error in errors:
+            if isinstance(error, Refused) and error.code == _WRONG_ACCOUNT:
+                raise error
+        if len(errors) == len(self.calls.routes.all):
+            raise none_left(errors)
+        self.began_us = self.began_us or self._met_us
+
+    async def _admit(self, calls: Calls) -> None:
+        """Ask by one route whose account it opens. Raises Refused or Unavailable."""
+        answer = await calls.read("/v2/account")
         told = self._read(answer, wire.account_in)
         if told.account_number != self._number:
             why = "is not the one configured; correct the keys or the account number"
-            raise Refused(f"{self._who}: the account that these keys open {why}", code="WRONG_ACCOUNT")
+            raise Refused(f"{self._who}: the account that these keys open {why}", code=_WRONG_ACCOUNT)
         if told.status != "ACTIVE" or told.account_blocked:
             raise Refused(f"{self._who} is {told.status} or blocked; ask Alpaca", code="ACCOUNT_BLOCKED")
         # The venue's time, so that its clock and ours need not agree; where it does not tell, from the beginning.
-        self.began_us = answer.time_us or 1
+        self._met_us = answer.time_us or 1
 
     async def submit(self, order: SubmitOrder) -> ExecutionReport:
         await self.verify()

@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import aclosing
 
 from connectors.brokers.alpaca.account import Account
-from connectors.brokers.alpaca.endpoints import AlpacaAccount, Endpoint, Manners
+from connectors.brokers.alpaca.endpoints import AlpacaAccount, Endpoint, Manners, Route
 from connectors.brokers.alpaca.reports import Reports
 from connectors.brokers.alpaca.translate import TIMES, TYPES, Symbols
 from connectors.errors import Refused
@@ -22,6 +22,7 @@ class AlpacaBroker:
     order that has it. Cancels and replaces are requests at Alpaca: they are looked after for a second, and told as
     pending where they are still under way then; how they end is in `reports`.
 
+    `second` is another address of the same environment, for what provably was not sent to the first.
     `since` is, for each account, the cursor from which `reports` begins to read fills; without one it begins when the
     broker was first used. It is bound to the event loop that uses it first.
     """
@@ -32,23 +33,31 @@ class AlpacaBroker:
         accounts: Iterable[AlpacaAccount],
         instruments: Iterable[Instrument] = (),
         *,
+        second: Endpoint | None = None,
         venue: str = "ALPACA",
         typed_venue: str = "",
         manners: Manners | None = None,
         since: Mapping[str, str] | None = None,
     ):
-        """Raises LiveNotMeant where the endpoint trades real money and `typed_venue` is not the venue's name."""
+        """Raises LiveNotMeant where the endpoint trades real money and `typed_venue` is not the venue's name, and
+        ValueError where the second is of another environment.
+        """
         endpoint.admit(venue, typed_venue)
+        if second is not None and second.modes != endpoint.modes:
+            raise ValueError(f"{second.http_url} is of another environment than {endpoint.http_url}")
         manners = manners or Manners()
         self._endpoint = endpoint
         self._symbols = Symbols(instruments, venue)
         self._accounts: dict[str, Account] = {}
         self._reports: dict[str, Reports] = {}
         for one in accounts:
-            account = Account(endpoint, one, venue, self._symbols, manners)
+            routes = [Route(endpoint, one.credentials)]
+            if second is not None:
+                routes.append(Route(second, one.second_credentials or one.credentials))
+            account = Account(one, routes, venue, self._symbols, manners)
             cursor = (since or {}).get(one.account_id, "")
             self._accounts[one.account_id] = account
-            self._reports[one.account_id] = Reports(account, one.credentials, endpoint.stream_url, manners, cursor)
+            self._reports[one.account_id] = Reports(account, routes, manners, cursor)
         self._capabilities = Capabilities(
             venue=venue,
             client_id_unique=ClientIdUnique.ALWAYS,

@@ -1,7 +1,7 @@
 """One HTTP call to Alpaca, and what it proves.
 
 what came                         a call that reads     a call that changes something
-nothing could be sent             Unavailable           Unavailable
+nothing could be sent             Unavailable, unsent   Unavailable, unsent
 silence or a reset after sending  Unavailable           Ambiguous
 429                               Unavailable           Unavailable
 another 4xx in Alpaca's words     Refused               Refused
@@ -11,7 +11,7 @@ another 4xx, 3xx, 5xx             Unavailable           Ambiguous
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from enum import Enum, auto
@@ -19,7 +19,8 @@ from enum import Enum, auto
 import httpx
 
 from connectors.brokers.alpaca import wire
-from connectors.brokers.alpaca.endpoints import AlpacaAccount, Endpoint, Manners
+from connectors.brokers.alpaca.endpoints import Manners, Route
+from connectors.brokers.routes import Routes
 from connectors.errors import Ambiguous, ConnectorError, Refused, Unavailable
 from schemas.scalars import micros_of
 
@@ -45,12 +46,12 @@ class Answer:
 
 
 class Calls:
-    """Calls in the name of one account. Its HTTP client belongs to the event loop that calls first."""
+    """Calls in the name of one account by one route. Its HTTP client belongs to the event loop that calls first."""
 
-    def __init__(self, endpoint: Endpoint, account: AlpacaAccount, venue: str, manners: Manners):
-        self._who = f"{venue} account {account.account_id}"
-        self._url = endpoint.http_url
-        self._headers = account.credentials.headers()
+    def __init__(self, who: str, route: Route, manners: Manners):
+        self._who = who
+        self._url = route.endpoint.http_url
+        self._headers = route.credentials.headers()
         self._manners = manners
         self._client: httpx.AsyncClient | None = None
         self.skew_s = 0.0
@@ -84,7 +85,8 @@ class Calls:
         try:
             response = await self._client.request(method, path, params=params, json=body)
         except _NOT_SENT as error:
-            raise Unavailable(f"{what} was not sent ({_words(error)}); it may be repeated") from error
+            why = f"{what} was not sent ({_words(error)}); it may be repeated"
+            raise Unavailable(why, unsent=True) from error
         except httpx.HTTPError as error:
             raise _doubt(effect, what, f"was sent and not answered ({_words(error)})") from error
         self._note_time(response)
@@ -105,6 +107,32 @@ class Calls:
         told_us = _time_of(response)
         if told_us:
             self.skew_s = told_us / 1e6 - time.time()
+
+
+class RoutedCalls:
+    """The calls of one account, each by one of its routes; `Routes` says by which."""
+
+    def __init__(self, who: str, routes: Sequence[Calls], admit: Callable[[Calls], Awaitable[None]]):
+        """`admit` asks a route whose account it opens. Raises Unavailable or Refused."""
+        self.routes = Routes(who, routes, admit)
+
+    @property
+    def skew_s(self) -> float:
+        """The venue's clock minus ours by the last answer, seconds."""
+        return self.routes.last.skew_s
+
+    async def read(self, path: str, **params: str) -> Answer:
+        """As `Calls.read`."""
+        return await self.routes.read(f"GET {path}", lambda calls: calls.read(path, **params))
+
+    async def change(self, method: str, path: str, body: Mapping[str, str] | None = None) -> Answer:
+        """As `Calls.change`."""
+        what = " ".join(filter(None, (method, path, (body or {}).get("client_order_id"))))
+        return await self.routes.change(what, lambda calls: calls.change(method, path, body))
+
+    async def close(self) -> None:
+        for calls in self.routes.all:
+            await calls.close()
 
 
 def _failure(effect: Effect, what: str, response: httpx.Response) -> ConnectorError:

@@ -30,10 +30,22 @@ LIVE = Endpoint("https://api.alpaca.markets", "wss://api.alpaca.markets/stream",
 
 @dataclass(frozen=True, slots=True)
 class AlpacaAccount:
-    """One of our accounts and whose it is there. `account_number` is its fingerprint: another one is refused."""
+    """One of our accounts and whose it is there. `account_number` is its fingerprint: another one is refused.
+
+    second_credentials: other keys of the same account, for the second route; without them the same open both.
+    """
 
     account_id: str
     account_number: str
+    credentials: Credentials
+    second_credentials: Credentials | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One way to an account: an address of its environment, and the keys that open the account there."""
+
+    endpoint: Endpoint
     credentials: Credentials
 
 

@@ -9,15 +9,14 @@ has one exec_id and is told once.
 import asyncio
 import random
 from collections import OrderedDict
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from decimal import Decimal
 
 from connectors.brokers.alpaca import wire
 from connectors.brokers.alpaca.account import Account
-from connectors.brokers.alpaca.credentials import Credentials
 from connectors.brokers.alpaca.cursor import Cursor
-from connectors.brokers.alpaca.endpoints import Manners
+from connectors.brokers.alpaca.endpoints import Manners, Route
 from connectors.brokers.alpaca.stream import StreamLost, TradeUpdates
 from connectors.brokers.alpaca.translate import DONE, ENDS
 from connectors.brokers.alpaca.wire import WireOrder, WireUpdate
@@ -34,13 +33,15 @@ _FILLS = frozenset({ExecType.TRADE, ExecType.TRADE_CANCEL, ExecType.TRADE_CORREC
 
 
 class Reports:
-    """Tells of one account. What was told is remembered over calls; `cursor` is where its reading of fills has come."""
+    """Tells of one account. What was told is remembered over calls; `cursor` is where its reading of fills has come.
 
-    def __init__(self, account: Account, credentials: Credentials, stream_url: str, manners: Manners, cursor: str):
+    A stream that does not open is tried by the next route; what was told by one is not told again by another.
+    """
+
+    def __init__(self, account: Account, routes: Sequence[Route], manners: Manners, cursor: str):
         self.cursor = cursor
         self._account = account
-        self._credentials = credentials
-        self._url = stream_url
+        self._routes = routes
         self._manners = manners
         self._told: OrderedDict[str, None] = OrderedDict()
         self._filled: OrderedDict[str, Decimal] = OrderedDict()
@@ -61,8 +62,11 @@ class Reports:
             self.cursor = str(Cursor(self._account.began_us))
         lost = 0
         while True:
+            number = max(0, lost - 1) % len(self._routes)
+            url, keys = self._routes[number].endpoint.stream_url, self._routes[number].credentials
             try:
-                async with TradeUpdates.open(self._url, self._credentials, self._manners.connect_s) as stream:
+                await self._account.calls.routes.admit(number)
+                async with TradeUpdates.open(url, keys, self._manners.connect_s) as stream:
                     async with aclosing(self._recovered()) as recovered:
                         async for report in recovered:
                             yield report

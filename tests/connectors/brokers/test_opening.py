@@ -95,6 +95,45 @@ def test_accounts_of_one_venue_have_brokers_of_their_own_and_a_stranger_is_refus
     assert asyncio.run(_refused(broker)) == "NO_ACCOUNT"
 
 
+SECOND = {"endpoint": "https://b.venue.test", "stream": "wss://b.venue.test/stream"}
+
+
+def test_a_second_route_may_have_keys_of_its_own_and_shows_none(tmp_path: Path) -> None:
+    keys = {"key_variable": "KEY_B", "secret_variable": "SECRET_B"}
+    account = {"number": "PA1", "key_variable": "KEY", "secret_variable": "SECRET", "second": keys}
+    wanted = options(second=SECOND, accounts={"alice": account})
+    with pytest.raises(CredentialsUnusable, match="KEY_B, which is to hold the key of V, account alice by its second"):
+        open_broker("V", wanted, Mode.PAPER, folder=tmp_path, environ=KEYS)
+    environ = {**KEYS, "KEY_B": "AK2", "SECRET_B": "s3cret-too"}
+    broker = open_broker("V", wanted, Mode.PAPER, folder=tmp_path, environ=environ)
+    assert "s3cret" not in repr(vars(broker))
+    assert "s3cret" not in repr(wanted)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "why"),
+    [
+        ({"kind": "fix", "second": SECOND}, "fix has no second route"),
+        ({"kind": "crypto", "second": SECOND}, "crypto has no second route"),
+        ({"endpoint": SECOND["endpoint"], "second": SECOND}, "other than the first"),
+        ({"second": {**SECOND, "stream": ""}}, "needs an endpoint and a stream"),
+        ({"accounts": {"alice": {"number": "PA1", "second": {"key_variable": "KEY"}}}}, "no second route for"),
+    ],
+)
+def test_a_second_route_that_leads_nowhere_or_is_not_kept_is_refused(
+    wanted: dict[str, Any], why: str, tmp_path: Path
+) -> None:
+    with pytest.raises(BrokerUnusable, match=why):
+        open_broker("V", options(**wanted), Mode.PAPER, folder=tmp_path, environ=KEYS)
+
+
+def test_a_second_route_of_real_money_needs_every_word_too(tmp_path: Path) -> None:
+    with pytest.raises(BrokerUnusable, match="type the venue's name"):
+        open_broker("V", options(second=SECOND), Mode.LIVE, folder=tmp_path, environ=KEYS)
+    broker = open_broker("V", options(second=SECOND), Mode.LIVE, folder=tmp_path, typed_venue="V", environ=KEYS)
+    assert broker.capabilities.venue == "V"
+
+
 def test_a_key_written_into_the_settings_is_refused_and_not_repeated() -> None:
     text = '{"V": {"kind": "alpaca", "accounts": {"alice": {"number": "1", "key": "s3cret"}}}}'
     with pytest.raises(WrongSettings) as wrong:

@@ -94,9 +94,11 @@ def test_the_life_of_an_order_is_told_in_order(scene: Scene) -> None:
     async def act(broker: AlpacaBroker, heard: Heard) -> None:
         fill(scene, "4", "6")
         await until(lambda: len(heard.trades()) == 2)
-        sums = [(report.last_quantity, report.cumulative_quantity, report.leaves_quantity) for report in heard[-2:]]
+        # On a slow machine fills may be read by cursor before the stream tells that the order is new.
+        trades = [report for report in heard if report.exec_type is ExecType.TRADE]
+        sums = [(report.last_quantity, report.cumulative_quantity, report.leaves_quantity) for report in trades]
         assert sums == [(D(4), D(4), D(6)), (D(6), D(10), D(0))]
-        assert [report.order_status for report in heard[-2:]] == [OrderStatus.PARTIALLY_FILLED, OrderStatus.FILLED]
+        assert [report.order_status for report in trades] == [OrderStatus.PARTIALLY_FILLED, OrderStatus.FILLED]
         assert heard.trades() == ledger_ids(scene)
 
     listen_and(scene, act, manners=PATIENT)

@@ -13,6 +13,7 @@ class Line:
         self._writers: set[asyncio.StreamWriter] = set()
         self._swallows = False
         self._open = True
+        self._breaks_off = False
         self.port = 0
 
     async def __aenter__(self) -> "Line":
@@ -41,11 +42,20 @@ class Line:
         """Let nobody connect."""
         self._open = False
 
+    def break_off(self) -> None:
+        """Reset every connection, and from now on each new one as soon as something was said on it."""
+        self._breaks_off = True
+        self.cut()
+
     def open_door(self) -> None:
         self._open = True
 
     async def _carry_both_ways(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if not self._open:
+            writer.transport.abort()
+            return
+        if self._breaks_off:
+            await reader.read(65536)
             writer.transport.abort()
             return
         there_reader, there_writer = await asyncio.open_connection("127.0.0.1", self._to_port)
