@@ -543,3 +543,9 @@ def test_an_order_reserves_its_worst_price_and_its_fee_once() -> None:
     it.tell(fees("0.001", version=2), wish())
     assert it.order.quantity == 200
     assert it.account.totals.reserved == {"USD": D("10210.2")}
+
+
+@pytest.mark.parametrize("check_id", ["value_at_risk", "leverage", "stress_loss"])
+def test_a_share_of_half_a_unit_of_equity_is_known(check_id: str) -> None:
+    it = past(setting(desk(cash="0.5", price="0.01"), value_at_risk_max=1, stress_loss_max=1), *WAVES)
+    assert check(it, buy(1), check_id).outcome is CheckOutcome.PASS

@@ -68,6 +68,8 @@ def change(*limits: Limit, request_id: str = "change", effective_at_us: int = 0)
         ((only("leverage_max", 101),), "LIMIT_BOUNDS", "line 1"),
         ((only("leverage_max", 100),), "", ""),
         ((only("leverage_max", -1),), "LIMIT_BOUNDS", "line 1"),
+        ((only("net_exposure_max", 10**15),), "", ""),
+        ((only("net_exposure_max", 10**15 + 1),), "LIMIT_BOUNDS", "line 1"),
         ((only("leverage_max", "NaN"),), "LIMIT_BOUNDS", "line 1"),
         ((only("leverage_max", 2), only("leverage_max", 3)), "LIMIT_TWICE", "line 2"),
         ((only("leverage_max", 2, scope=Scope.STRATEGY, scope_id="x"),), "LIMIT_SCOPE", "line 1"),

@@ -88,6 +88,13 @@ def test_no_part_nears_the_largest_size_at_the_highest_rate_that_a_limit_can_all
     assert len(encoded(bucket)) < STATE_BYTES_MAX
 
 
+def test_a_name_is_looked_for_where_states_that_were_written_have_it() -> None:
+    buckets: dict[str, Bucket] = {}
+    for name in ("one more", "i1", "ql-1"):
+        buckets = kept(buckets, "intents", name, NOON, 0)
+    assert list(buckets) == ["intents:0b", "intents:2b", "intents:34"]
+
+
 def test_a_full_bucket_forgets_what_would_be_forgotten_first() -> None:
     (name,) = kept({}, "intents", "one more", NOON, 0)
     full = {name: Bucket({f"n{number}": NOON - number for number in range(BUCKET_MAX)})}

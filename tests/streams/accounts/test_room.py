@@ -6,7 +6,11 @@ from schemas.control import KillVerb
 from schemas.execution import Fill, NotSent, NotSentReason
 from schemas.order import CancelOrder, ExecType, OrderEvent, OrderStatus, SubmitOrder
 from schemas.position import PositionState
+from schemas.record import Part
 from schemas.risk import RiskSnapshot
+from streams.accounts.account import Account
+from streams.accounts.risk.recent import Bucket, Page
+from streams.accounts.shared import Shared
 from tests.builders import DAY, NOON, kill, mark, tick, wish
 from tests.streams.accounts.desk import Desk, answer, deposit, desk, filled, holding, opened, setting
 
@@ -122,3 +126,9 @@ def test_a_marked_account_touches_only_those_that_hold_work_or_watch() -> None:
     idle = it.partition.states["B"]
     it.tell(mark(51, at_us=NOON + DAY))
     assert it.partition.states["B"] is idle
+
+
+def test_no_part_of_what_accounts_keep_can_be_changed_in_place() -> None:
+    kept = [part for part in Part.__subclasses__() if part.__module__.startswith("streams.accounts.")]
+    assert {Account, Shared, Bucket, Page} <= set(kept)
+    assert [part for part in kept if not part.__struct_config__.frozen] == []
