@@ -549,3 +549,17 @@ def test_an_order_reserves_its_worst_price_and_its_fee_once() -> None:
 def test_a_share_of_half_a_unit_of_equity_is_known(check_id: str) -> None:
     it = past(setting(desk(cash="0.5", price="0.01"), value_at_risk_max=1, stress_loss_max=1), *WAVES)
     assert check(it, buy(1), check_id).outcome is CheckOutcome.PASS
+
+
+@pytest.mark.parametrize(("side", "at", "more"), [(Side.SELL, 52, sell(10)), (Side.BUY, 48, buy(10))])
+def test_what_works_on_the_side_of_an_order_adds_to_its_worst_position(side: Side, at: int, more: Proposal) -> None:
+    it = desk(cash=RICH)
+    working(it, side, 5, at)
+    assert check(it, more, "position_quantity").value == "15"
+
+
+@pytest.mark.parametrize("begun", ["0", "-0.5"])
+def test_a_loss_of_what_was_not_above_zero_is_unknown(begun: str) -> None:
+    it = setting(desk(), loss_velocity_max="0.1")
+    it.partition.states["A"] = replace(it.account, totals=replace(it.account.totals, before_equity=D(begun)))
+    assert check(it, buy(1), "loss_velocity").code == "LOSS_VELOCITY_UNKNOWN"
