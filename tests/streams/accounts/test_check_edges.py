@@ -563,3 +563,29 @@ def test_a_loss_of_what_was_not_above_zero_is_unknown(begun: str) -> None:
     it = setting(desk(), loss_velocity_max="0.1")
     it.partition.states["A"] = replace(it.account, totals=replace(it.account.totals, before_equity=D(begun)))
     assert check(it, buy(1), "loss_velocity").code == "LOSS_VELOCITY_UNKNOWN"
+
+
+def test_a_currency_that_nobody_bounds_is_told_as_nothing() -> None:
+    told = check(desk(), buy(1), "currency_concentration")
+    assert (told.outcome, told.value, told.limit, told.inputs) == (CheckOutcome.PASS, "", "", "")
+
+
+@pytest.mark.parametrize(
+    "stranger", [Rule(-0.5, InstrumentClass.EQUITY), Rule(-0.5, sector="metals"), Rule(-0.5, symbol="BRENT")]
+)
+def test_a_rule_for_others_leaves_an_instrument_to_the_next(stranger: Rule) -> None:
+    assert shock_of(Scenario("x", "y", (stranger, Rule(-0.1), Rule(-0.2))), instrument()) == -0.1
+
+
+def test_a_soft_bound_shrinks_with_its_limit() -> None:
+    it = setting(desk(cash=RICH), only("dynamic_limits", 1), only("order_value_max", 1600, soft=D(800)))
+    for quantity, outcome in ((3, CheckOutcome.PASS), (4, CheckOutcome.SOFT), (8, CheckOutcome.HARD)):
+        assert check(it, buy(quantity), "order_value").outcome is outcome
+
+
+@pytest.mark.parametrize(
+    ("price", "proposal", "value"),
+    [("50", buy(1), "51"), ("50", sell(1), "50"), ("-50", buy(1), "50"), ("-50", sell(1), "51")],
+)
+def test_slippage_makes_a_buy_dearer_and_a_sale_cheaper(price: str, proposal: Proposal, value: str) -> None:
+    assert check(desk(cash=RICH, price=price), proposal, "order_value").value == value
