@@ -147,6 +147,10 @@ def test_a_scenario_of_deviations_needs_a_past_and_one_of_prices_does_not() -> N
     assert results["correlation_one"] is None
 
 
+def test_nothing_held_loses_nothing_in_any_scenario() -> None:
+    assert stressed({}, book(), {}, None) == {scenario.name: 0.0 for scenario in SCENARIOS}
+
+
 def test_an_instrument_that_no_rule_names_is_not_shocked() -> None:
     empty = SCENARIOS[0]._replace(rules=())
     assert shock_of(empty, instrument()) == 0.0
