@@ -1,15 +1,12 @@
 """Exposures in base currency as plain numbers, for the portfolio measures; and by every dimension, for people."""
 
 from bisect import bisect_left
-from decimal import Decimal
 
 from streams.accounts.account import Account
 from streams.accounts.risk.portfolio import Book, book_of
 from streams.accounts.risk.view import View
 from streams.accounts.shared import Shared
 from streams.accounts.valuation import conversion
-
-ZERO = Decimal(0)
 
 
 def proposed_book(view: View) -> Book | None:

@@ -17,8 +17,6 @@ from schemas.risk import Limit
 from schemas.scalars import SECOND_US
 from streams.accounts.risk.bounds import Compiled
 
-ZERO = Decimal(0)
-
 
 class Stage(StrEnum):
     """How far a guard has come: watching, or closing by a limit order, by a market order, or calling for a person."""

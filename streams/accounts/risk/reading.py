@@ -9,8 +9,6 @@ from schemas.risk import CheckOutcome, Limit
 from streams.accounts.risk.limits import BY_NAME
 from streams.accounts.risk.view import View
 
-ZERO = Decimal(0)
-
 MEMO_MAX = 4096
 WORDS_MAX = 16
 """Longer decimals are cut to twelve places."""
