@@ -44,8 +44,8 @@ soak: $(READY) ## All tests that take long: properties in 10,000 cases, faults, 
 	@$(BIN)/python -m tests.faults --faults $(FAULTS)
 	@$(BIN)/python -m tests.soak --orders $(ORDERS)
 
-# Not among the unit tests: whole commands, boards, oracles and simulated crashes, which `make test` runs.
-BIG := tests/streams/commands tests/dashboards tests/oracles tests/simulation tests/journeys
+# Not among the unit tests: whole commands, boards, oracles, contracts of brokers and simulated crashes, which `make test` runs.
+BIG := tests/contracts tests/streams/commands tests/dashboards tests/oracles tests/simulation tests/journeys
 
 check: $(READY) ## What must hold before every commit: style, types, layers, tidiness, unit tests
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check -q .
