@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from streams.commands.account_state import state_of
 from streams.commands.connections import (
     AuthorOption,
     RequestOption,
@@ -45,7 +46,6 @@ def limits(
     from schemas.risk import LimitChange  # noqa: PLC0415 - help must be quick
     from streams.accounts.risk.limits import objection  # noqa: PLC0415
     from streams.accounts.risk.quotas import NotDealt, dealt  # noqa: PLC0415
-    from streams.commands.risk_tools import state_of  # noqa: PLC0415
     from streams.commands.settings_of import settings  # noqa: PLC0415
 
     if bool(account) == bool(deal):

@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from streams.commands.connections import Connection, connect
+from streams.commands.account_state import state_of
+from streams.commands.connections import connect
 from streams.commands.groups import group
 from streams.commands.limits import limits
 from streams.commands.orders import (
@@ -26,9 +27,7 @@ from streams.commands.orders import (
 from streams.commands.outcome import AsJson, Exit, Stop, say, show_json, show_table
 
 if TYPE_CHECKING:
-    from streams.accounts.account import Account
     from streams.accounts.risk.preview import Preview
-    from streams.accounts.shared import Shared
 
 risk = group("Risk: limits, and what the gate would say.")
 COLUMNS = ("check", "outcome", "code", "limit", "current", "after", "inputs")
@@ -77,39 +76,6 @@ def preview(
         _show(result, source)
     if not result.approved:
         raise Stop(f"it would be denied: {result.code}", code=Exit.REJECTED_BY_RISK)
-
-
-def state_of(found: Connection, account_id: str) -> "tuple[Account, Shared, int]":
-    """The account and what its partition knows, as last committed, and the offset up to which that is.
-
-    Read as the room itself recovers it. Raises Stop where there is no such account.
-    """
-    from streams.accounts.room import Accounts  # noqa: PLC0415 - help must be quick
-    from streams.runtime.keys import partition_of  # noqa: PLC0415
-    from streams.runtime.offsets import TopicGone  # noqa: PLC0415
-    from streams.runtime.reader import read_topic  # noqa: PLC0415
-    from streams.runtime.tables import Birth, Recovered, Table  # noqa: PLC0415
-
-    room = Accounts()
-    home = partition_of(account_id.encode(), room.reads.partitions)
-    read = Recovered(room)
-    try:
-        for message in read_topic(found.cluster, f"{found.environment}-{room.name}-changelog"):
-            if message.partition() == home:
-                read.take(message.key() or b"", message.value())
-    except (TopicGone, KeyError):
-        say(f"! no accounts room has ever run in {found.environment}")
-    birth = Birth(room.name, room.reads.full_name(found.environment), room.reads.partitions)
-    table = Table(room, birth, read.decode())
-    state = table.partition.states.get(account_id)
-    if state is None or not state.profile.opened:
-        raise Stop(
-            f"there is no account {account_id}",
-            why="the accounts room keeps none of this name",
-            next_step="correct --account, or open it first",
-            code=Exit.NOT_FOUND,
-        )
-    return state, table.partition.shared, table.applied
 
 
 def _as_json(result: "Preview", source: str) -> dict[str, Any]:

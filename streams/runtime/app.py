@@ -14,83 +14,40 @@ transport, tables and recovery stay off (docs/delivery.md says why); its hooks f
 
 import asyncio
 import gc
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Self, cast
 
-import faust
 from confluent_kafka import KafkaException
 from faust.app.base import BootStrategy
 
 from connectors.errors import Refused, Unavailable
 from connectors.kafka.provision import DesiredTopic, desired
 from schemas.record import Record
-from schemas.topics import TOPICS, Topic
+from schemas.topics import Topic
 from streams.runtime import slots
 from streams.runtime.carrier import BATCH_MAX
 from streams.runtime.clients import Cluster
-from streams.runtime.dead_letters import Skips
 from streams.runtime.effect import Effect, KafkaEffect
 from streams.runtime.fail_stop import AWAY, REFUSED, fail_stop
 from streams.runtime.gauges import of_room
 from streams.runtime.health import Health
+from streams.runtime.host import Host
 from streams.runtime.intake import RecordCodec
 from streams.runtime.kafka_room import KafkaRoom
-from streams.runtime.metrics import Exporter, Sample, build
+from streams.runtime.metrics import Sample, build
 from streams.runtime.offsets import TopicGone
-from streams.runtime.progress import Progress
 from streams.runtime.provisioning import changelog, provision
-from streams.runtime.reader import Reader, ReadStandsStill, Start
-from streams.runtime.recovery import Recovery
+from streams.runtime.reader import ReadStandsStill
 from streams.runtime.room import Room
 from streams.runtime.slots import SlotTaken
-from streams.runtime.source import Source
-from streams.runtime.traces import Spans
 from streams.runtime.transactions import Stage
 from streams.runtime.watchdog import Watchdog
 
 GC_THRESHOLDS = (50_000, 20, 50)
 LAST_WORDS = "last-words.json"
 """File in the data folder that tells the supervisor over what the watchdog ended the process."""
-
-
-class RoomTopic(faust.Topic):
-    """A topic whose stream is fed by a room's carrier with batches, instead of by Faust's conductor with events."""
-
-    def __aiter__(self) -> Any:
-        if self.is_iterator:
-            return self
-        stream = self.clone(is_iterator=True)
-        cast("RoomApp", self.app).flows[self.get_topic_name()] = stream.queue
-        return stream
-
-
-class RoomTable(faust.Table[str, Any]):
-    """A read-only view of the states of a room's partitions; Faust names its changelog."""
-
-    room: KafkaRoom
-
-    @property
-    def changelog_topic_name(self) -> str:
-        """As stock Faust names it: `<app>-<table>-changelog`."""
-        return str(self.changelog_topic.get_topic_name())
-
-    @property
-    def data(self) -> dict[str, Any]:  # type: ignore[override]  # Faust keeps a store there; ours is a view
-        """States by key, of the live partitions, as last folded."""
-        return {
-            key: state
-            for owned in self.room.carrier.owned.values()
-            if owned.table is not None
-            for key, state in list(owned.table.partition.states.items())
-        }
-
-    def __setitem__(self, key: str, value: Any) -> None:
-        raise TypeError(f"{self.name} changes by folding records only")
-
-    def __delitem__(self, key: str) -> None:
-        raise TypeError(f"{self.name} changes by folding records only")
 
 
 class RoomBoot(BootStrategy):
@@ -102,15 +59,12 @@ class RoomBoot(BootStrategy):
         return self._chain(self.sensors(), self.web_server(), self.agents(), cast("RoomApp", self.app).services)
 
 
-class RoomApp(faust.App):
-    """A process with some rooms of one environment.
+class RoomApp(Host):
+    """A process with some rooms of one environment; see `Host` for what is not told here.
 
-    environment: names every topic, group and transactional id; also Faust's app id, which names changelogs.
-    topic_map: where records go; other than the engine's own in tests and examples.
     replication: overrides the map where there are fewer brokers.
     health_port: where `/ready` and the others answer; 0 for a free port, None for no server.
     wall_time: whether records tell the time of the wall, so that their age means something; not in a replay.
-    spans: where steps of traces go; None tells none.
     provision_topics: make missing topics at the start, and refuse to start where what exists differs.
     """
 
@@ -123,51 +77,29 @@ class RoomApp(faust.App):
         codec: RecordCodec,
         data_dir: Path,
         *,
-        topic_map: tuple[Topic, ...] = TOPICS,
-        progress: Progress | None = None,
         replication: int | None = None,
         provision_topics: bool = True,
         web_port: int | None = None,
         health_port: int | None = None,
         wall_time: bool = False,
-        spans: Spans | None = None,
-        **faust_settings: Any,
+        **host_settings: Any,
     ):
-        cluster = bootstrap_servers if isinstance(bootstrap_servers, Cluster) else Cluster(bootstrap_servers)
-        self.environment = environment
-        self.cluster = cluster
-        self.codec = codec
-        self.map = topic_map
-        self.progress = progress or Progress()
-        self.recovery = Recovery(cluster)
-        self.exporter = Exporter(environment)
+        if web_port is not None:
+            host_settings["web_port"] = web_port
+        super().__init__(
+            environment, bootstrap_servers, codec, data_dir, web_enabled=web_port is not None, **host_settings
+        )
         self.exporter.ask(build("worker"))
         self.exporter.ask(self._samples)
         self.health = Health(self.exporter)
         self.health_port = health_port
-        self.skips = Skips(cluster, codec, environment, topic_map)
-        self.watchdog = Watchdog(cluster, self.recovery, data_dir / LAST_WORDS)
-        self.flows: dict[str, asyncio.Queue[Any]] = {}
+        self.watchdog = Watchdog(self.cluster, self.recovery, data_dir / LAST_WORDS)
         self.rooms: list[KafkaRoom] = []
         self.effects: list[KafkaEffect] = []
         self.services: list[Any] = []
-        self.spans = spans
         self._wall_time = wall_time
         self._replication = replication
         self._provision = provision_topics
-        if web_port is not None:
-            faust_settings["web_port"] = web_port
-        super().__init__(
-            environment,
-            broker=f"kafka://{cluster.bootstrap_servers.split(',', maxsplit=1)[0]}",
-            store="memory://",
-            datadir=data_dir,
-            Topic=RoomTopic,
-            Table=RoomTable,
-            web_enabled=web_port is not None,
-            topic_disable_leader=True,
-            **faust_settings,
-        )
 
     def room(
         self,
@@ -218,22 +150,6 @@ class RoomApp(faust.App):
         self.effects.append(declared)
         self.services.append(declared)
         return declared
-
-    def source(self, role: str, *, atomic_slot: str | None = None) -> Source:
-        """A plain writer of this environment; the caller closes it."""
-        return Source(
-            self.cluster,
-            self.codec,
-            self.environment,
-            role,
-            progress=self.progress,
-            topic_map=self.map,
-            atomic_slot=atomic_slot,
-        )
-
-    def reader(self, topic: Topic, name: str, start: Start | Mapping[int, int] = Start.END) -> Reader:
-        """A reader of this environment without group; the caller closes it."""
-        return Reader(self.cluster, self.codec, topic, self.environment, start, self.progress, name)
 
     def carry(self, door: KafkaRoom | KafkaEffect) -> Self:
         """Declare the agent of a room or effect, as one would by hand."""

@@ -15,7 +15,6 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
 
 from confluent_kafka import Consumer, KafkaError, KafkaException
 from confluent_kafka import TopicPartition as Place
@@ -28,6 +27,7 @@ from streams.runtime.carrier import Batch, Carrier
 from streams.runtime.door import Parked
 from streams.runtime.fail_stop import fail_stop
 from streams.runtime.headers import root_id
+from streams.runtime.host import Host
 from streams.runtime.intake import Arrival, Entry, Intake, Refusal
 from streams.runtime.ledger import BUSY, CLEAN, Ledger
 from streams.runtime.metrics import Sample, since_s
@@ -38,9 +38,6 @@ from streams.runtime.slots import occupant
 from streams.runtime.source import DeliveryFailed, Source
 from streams.runtime.traces import Hop, hop_of
 from streams.runtime.turns import Turns
-
-if TYPE_CHECKING:
-    from streams.runtime.app import RoomApp
 
 RUNNING_MAX = 1_000
 """Commands begun and not yet recorded; beyond it none is begun."""
@@ -101,7 +98,7 @@ class KafkaEffect(Service):
 
     def __init__(
         self,
-        app: "RoomApp",
+        app: Host,
         role: str,
         topic: Topic,
         perform: Effect,
@@ -165,14 +162,7 @@ class KafkaEffect(Service):
         """Faust calls it when the agents run."""
         self._loop = asyncio.get_running_loop()
         assert self.source in self.app.flows, f"no agent reads {self.source}: declare one with @app.agent(effect.inbox)"
-        self._outcomes = Source(
-            self.app.cluster,
-            self.app.codec,
-            self.app.environment,
-            self.name,
-            progress=self.app.progress,
-            topic_map=self.app.map,
-        )
+        self._outcomes = self.app.source(self.name)
         self.carrier.start()
         self.add_future(self._commit_now_and_then())
 

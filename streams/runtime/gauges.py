@@ -2,16 +2,13 @@
 
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING
 
 from schemas import metrics
 from schemas.control import ClockTick
 from schemas.metrics import Metric
 from streams.runtime.carrier import Carrier, Owned, Standing
+from streams.runtime.kafka_room import KafkaRoom
 from streams.runtime.metrics import Sample
-
-if TYPE_CHECKING:
-    from streams.runtime.kafka_room import KafkaRoom
 
 
 def of_carrier(name: str, topic: str, carrier: Carrier) -> Iterator[Sample]:
@@ -35,7 +32,7 @@ def of_carrier(name: str, topic: str, carrier: Carrier) -> Iterator[Sample]:
             yield Sample(metrics.APPLIED_OFFSET, name, where, standing.folded - 1)
 
 
-def of_room(room: "KafkaRoom", *, wall_time: bool) -> Iterator[Sample]:
+def of_room(room: KafkaRoom, *, wall_time: bool) -> Iterator[Sample]:
     """What a room keeps, and what looks at its states tell.
 
     wall_time: whether records tell the time of the wall; in a replay they are years old, and ages mean nothing.

@@ -8,22 +8,20 @@ import asyncio
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from mode import Service
 
 from streams.runtime.carrier import BATCH_MAX, Batch, Carrier, Owned, Standing
 from streams.runtime.door import Door, Parked, Work
 from streams.runtime.fail_stop import fail_stop
+from streams.runtime.host import Host, RoomTable
 from streams.runtime.metrics import RoomMetrics
 from streams.runtime.recovery import Job, Ready
 from streams.runtime.room import Room
 from streams.runtime.slots import occupant
 from streams.runtime.transactions import Stage, Transactions
 from streams.runtime.turns import Turns
-
-if TYPE_CHECKING:
-    from streams.runtime.app import RoomApp, RoomTable
 
 STOP_S = 20.0
 
@@ -36,7 +34,7 @@ class KafkaRoom(Service):
 
     def __init__(
         self,
-        app: "RoomApp",
+        app: Host,
         room: Room[Any, Any],
         *,
         slot: str,
@@ -53,8 +51,7 @@ class KafkaRoom(Service):
         self.source = room.reads.full_name(app.environment)
         self.group = f"{app.environment}.{room.name}"
         self.inbox = app.topic(self.source, partitions=room.reads.partitions, value_type=bytes)
-        self.table = cast("RoomTable", app.Table(room.name, partitions=room.reads.partitions))
-        self.table.room = self
+        self.table = cast(RoomTable, app.Table(room.name, partitions=room.reads.partitions))
         self.metrics = RoomMetrics(app.exporter, room.name, room.reads.name, self._topics_of)
         self.door = Door(room, app.codec, app.environment, self.changelog, app.map)
         self.door.traced = app.spans is not None
@@ -62,7 +59,7 @@ class KafkaRoom(Service):
         self.instance = slot_name if fixed_membership else None
         self.partition_count = room.reads.partitions
         self._transactions = Transactions(app.cluster, slot_name, self.source, app.progress, stage)
-        self.carrier = Carrier(
+        self.carrier = self.table.carrier = Carrier(
             app.cluster,
             topic=self.source,
             group=self.group,
