@@ -19,7 +19,7 @@ from dashboards.report.values import negative, written
 
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 WIDE = 5
-"""Tables of so many columns become a card for each row on a narrow screen."""
+"""Tables of so many columns become a card for each row on a narrow screen; months become one for each year."""
 ROLES = ("table", "rowgroup", "row", "columnheader", "rowheader", "cell")
 
 
@@ -108,19 +108,21 @@ def _months(page: Page, name: str) -> Iterator[str]:
     if not page.months:
         yield "<p>There is no month with a return.</p>"
         return
+    whole, group, row, head, name_of, cell = (f' role="{role}"' for role in ROLES)
     yield f'<h3 id="{name}">Return of each month and year, without deposits</h3>'
     yield f'<div class="scroll" tabindex="0" role="region" aria-labelledby="{name}">'
-    yield f'<table class="months" aria-labelledby="{name}">'
-    heads = "".join(f'<th scope="col">{word}</th>' for word in ("Year", *MONTHS, "Year"))
-    yield f"<thead><tr>{heads}</tr></thead><tbody>"
+    yield f'<table class="months"{whole} aria-labelledby="{name}">'
+    heads = "".join(f'<th{head} scope="col">{word}</th>' for word in ("Year", *MONTHS, "Year"))
+    yield f"<thead{group}><tr{row}>{heads}</tr></thead><tbody{group}>"
     for year in sorted({year for year, _ in page.months}):
         returns = [page.months.get((year, month)) for month in range(1, 13)]
         cells = "".join(
-            _cell(value, Unit.FRACTION) if (year, month) in page.months else "<td></td>"
-            for month, value in enumerate(returns, 1)
+            _cell(value, Unit.FRACTION, word, role=cell) if (year, month) in page.months else f"<td{cell}></td>"
+            for month, (word, value) in enumerate(zip(MONTHS, returns, strict=True), 1)
         )
-        whole = _compounded([value for value in returns if value is not None])
-        yield f'<tr><th scope="row">{year}</th>{cells}{_cell(whole, Unit.FRACTION)}</tr>'
+        compounded = _compounded([value for value in returns if value is not None])
+        of_year = _cell(compounded, Unit.FRACTION, "Year", role=cell)
+        yield f'<tr{row}><th{name_of} scope="row">{year}</th>{cells}{of_year}</tr>'
     yield "</tbody></table></div>"
 
 

@@ -3,8 +3,6 @@
 import base64
 import hashlib
 import re
-import shutil
-import subprocess
 from collections.abc import Mapping
 from dataclasses import replace
 from decimal import Decimal
@@ -16,10 +14,10 @@ import pytest
 from dashboards.report.html import document
 from dashboards.report.page import Column, Curve, Figure, Page, Section, Table, Unit, Value
 from dashboards.report.values import MINUS, written
+from tests.dashboards.browser import PATH, browser
 from tests.paths import ROOT
 
 VENDOR = ROOT / "dashboards" / "report" / "vendor"
-BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 EVIL = '</script><img src="https://example.org/x" onerror="alert(1)">'
 
 
@@ -141,9 +139,19 @@ def test_a_wide_table_names_every_cell_for_narrow_screens() -> None:
     assert {cell["role"] for cell in cells} == {"cell"}
 
 
+def test_each_month_is_named_in_its_cell_for_narrow_screens_and_keeps_its_place_in_the_table() -> None:
+    cells = [
+        attributes
+        for tag, attributes in Read(document(replace(page(months={(2020, 3): 0.1}), sections=()))).tags
+        if tag == "td"
+    ]
+    assert [cell.get("data-label") for cell in cells] == [None, None, "Mar", *[None] * 9, "Year"]
+    assert {cell["role"] for cell in cells} == {"cell"}
+
+
 def test_months_stand_under_their_year_and_compound_to_it() -> None:
     text = document(page(months={(2020, 1): 0.1, (2020, 2): -0.1, (2020, 3): None, (2021, 12): None}))
-    rows = re.findall(r'<tr><th scope="row">(\d+)</th>(.*?)</tr>', text)
+    rows = re.findall(r'<th role="rowheader" scope="row">(\d+)</th>(.*?)</tr>', text)
     cells = {year: re.findall(r"<td[^>]*>(.*?)</td>", row) for year, row in rows}
     assert cells["2020"] == ["10.00%", f"{MINUS}10.00%", "not known", *[""] * 9, f"{MINUS}1.00%"]
     assert cells["2021"] == [*[""] * 11, "not known", "not known"]
@@ -164,23 +172,50 @@ def test_the_chart_library_is_the_one_its_provenance_names() -> None:
         assert hashlib.sha256((VENDOR / name).read_bytes()).hexdigest() == digest
 
 
-@pytest.mark.skipif(BROWSER is None, reason="there is no Chromium here")
-@pytest.mark.parametrize("width", [1280, 390])
-def test_a_browser_draws_both_curves_and_complains_of_nothing(tmp_path: Path, width: int) -> None:
+def rich() -> Page:
+    """A page with three years of months, a wide table, long names and large amounts."""
+    months = {(year, month): (month - 6) / 100 for year in (2020, 2021, 2022) for month in range(1, 13)}
+    columns = (Column("Strategy"), *(Column(f"Figure {number}", Unit.MONEY) for number in range(9)))
+    rows: tuple[tuple[Value, ...], ...] = tuple(
+        (f"{'volatility-target-trend' * 3}.{row}", *[Decimal("-1234567890.12")] * 9) for row in range(3)
+    )
+    two = (("what-nobody-would-call-an-account-but-somebody-did" * 2, Decimal("-123456789012.34")),)
+    return replace(
+        page(*two, name="teapot" * 20, months=months),
+        figures=tuple(Figure(f"Figure {n}", Decimal("-1234567890.12"), Unit.MONEY, "USD") for n in range(8)),
+        sections=(*page(*two).sections, Section("Wide", (), (Table("Wide", columns, rows, ""),))),
+    )
+
+
+@pytest.mark.skipif(PATH is None, reason="there is no Chromium here")
+def test_a_browser_draws_both_curves_and_complains_of_nothing_and_no_width_is_too_narrow(tmp_path: Path) -> None:
     path = tmp_path / "report.html"
-    path.write_text(document(page(("trend", Decimal(5)))), encoding="utf-8")
-    ended = subprocess.run(
-        [
-            str(BROWSER), "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--dump-dom",
-            "--disable-background-networking", "--enable-logging=stderr", f"--user-data-dir={tmp_path / 'profile'}",
-            f"--window-size={width},2000", path.as_uri(),
-        ],
-        capture_output=True, text=True, timeout=120, check=True,
-    )  # fmt: skip
-    drawn = Read(ended.stdout)
-    assert [tag for tag, _ in drawn.tags].count("canvas") == 2
-    assert "CONSOLE" not in ended.stderr
-    assert "Content Security Policy" not in ended.stderr
-    shown = " ".join(drawn.words)
-    assert "990.00" in shown, "the legend shows the newest day"
-    assert f"{MINUS}10.00%" in shown
+    path.write_text(document(rich()), encoding="utf-8")
+    with browser(tmp_path) as tab:
+        for width in (1280, 390):
+            tab.show(path, width)
+            assert tab.value("document.documentElement.scrollWidth") <= width, "nothing runs past the edge"
+            assert tab.value("document.querySelectorAll('canvas').length") == 2
+            shown = tab.value("document.body.innerText")
+            assert "990.00" in shown, "the legend shows the newest day"
+            assert f"{MINUS}10.00%" in shown
+            assert tab.picture().startswith(b"\x89PNG")
+        assert tab.complaints == []
+
+
+@pytest.mark.skipif(PATH is None, reason="there is no Chromium here")
+def test_on_a_narrow_screen_each_year_is_a_card_whose_months_all_stand_within_it(tmp_path: Path) -> None:
+    path = tmp_path / "report.html"
+    path.write_text(document(rich()), encoding="utf-8")
+    outside = (
+        "[...document.querySelectorAll('.months td, .months tbody th, .cards td, .cards tbody th')]"
+        ".filter(cell => cell.getBoundingClientRect().right > innerWidth + 0.5).length"
+    )
+    tops = "new Set([...document.querySelectorAll('.months tbody tr:first-child td')].map(c => c.offsetTop)).size"
+    with browser(tmp_path) as tab:
+        tab.show(path, 390)
+        assert tab.value("document.querySelectorAll('.months td').length") == 3 * 13
+        assert tab.value(outside) == 0
+        assert tab.value(tops) == 5, "the year's return, and four quarters below it"
+        tab.show(path, 1280)
+        assert tab.value(tops) == 1, "wide screens see one line for each year"
