@@ -47,7 +47,9 @@ def backtest(
     replay = Backtest(plan)
     result = replay.run().as_json()
     seconds = time.monotonic() - begun
-    result |= {"forecasts": dict(replay.learner.score().rows()) if replay.learner else {}, "latency_ms": {}}
+    result |= {"forecasts": dict(replay.learner.score().rows()) if replay.learner else {}}
+    # Nothing is written and nothing waits: no hop takes time.
+    result |= {"latency_ms": {}}
     if as_json:
         show_json({"command": "backtest", **result, "seconds": round(seconds, 3)})
         return
@@ -128,8 +130,11 @@ def show_summary(result: dict[str, Any], seconds: float) -> None:
         ("forecasts", _forecasts(result["forecasts"])),
         ("data findings", _counts(result["findings_by_code"])),
         ("bars", f"{result['bars']} in {seconds:.1f} s"),
+        *([("records/s", f"{result['records_per_s']:,.0f}")] if "records_per_s" in result else []),
+        *((f"{name.replace('_', ' ')}, ms", f"p50 {hop['p50']:g}  p99 {hop['p99']:g}")
+          for name, hop in result["latency_ms"].items()),
         ("result hash", result["result_hash"]),
-    ]
+    ]  # fmt: skip
     show_table("", ("result", ""), rows)
 
 

@@ -1,6 +1,5 @@
 """Who takes turns in a replay on servers, beside the rooms: the relay, the paper venue's market, the publishers."""
 
-import time
 from collections import defaultdict
 
 from connectors.ai.learner import Learner
@@ -11,7 +10,6 @@ from schemas.topics import SIGNALS_INBOX
 from streams.replay.once import Log, OnceSource
 from streams.runtime.progress import Progress
 from streams.runtime.reader import Reader, Received
-from streams.runtime.schedule import AsyncActor
 from streams.runtime.source import Source
 from streams.sources.relay import conflated
 
@@ -106,20 +104,3 @@ def _by_time(received: Received) -> tuple[int, str]:
     """Steps are in order of time and instrument, whatever partitions they came from."""
     assert isinstance(received.record, Bar)
     return received.record.event_time_us, received.record.instrument_id
-
-
-class Timed:
-    """An actor whose turns are timed: from what was written to it until what it says is committed."""
-
-    def __init__(self, actor: AsyncActor):
-        self.name = actor.name
-        self._actor = actor
-        self.turns_ms: list[float] = []
-
-    async def drain(self) -> int:
-        """One turn of the actor."""
-        begun = time.perf_counter()
-        taken = await self._actor.drain()
-        if taken:
-            self.turns_ms.append((time.perf_counter() - begun) * 1000)
-        return taken

@@ -15,11 +15,14 @@ from typing import Any
 
 import msgspec
 
+from connectors.clickhouse.client import ClickHouse, database_of
+from connectors.errors import Refused, Unavailable
 from schemas.control import Mode
 from schemas.scalars import iso_of
 from schemas.topics import Topic
 from streams.preparation import prepare
 from streams.replay.child import STOP_WAIT_S, Child
+from streams.replay.hops import hops_ms, records_since
 from streams.replay.lookout import Lookout
 from streams.replay.order import WHEN_TOLD, Order
 from streams.replay.result import WATCHED, Result
@@ -93,7 +96,7 @@ class Conductor:
         try:
             last_news = self._drive()
             self._read_rest()
-            self._wait_for_sink()
+            on_the_way = self._on_the_way() if self._wait_for_sink() else {"latency_ms": {}}
         finally:
             self._lookout.close()
             for number, handler in before.items():
@@ -101,7 +104,7 @@ class Conductor:
             self._sink.stop()
             for reader in self._readers:
                 reader.close()
-        return {**self.result.as_json(), **last_news}, time.monotonic() - self._begun
+        return {**self.result.as_json(), **last_news, **on_the_way}, time.monotonic() - self._begun
 
     def _servers(self) -> dict[str, str]:
         order = self._order
@@ -158,7 +161,7 @@ class Conductor:
             engine.stop()
         if engine.ended != 0 and not self._stopping:
             raise EngineFailed(engine.ended, self._log("engine"))
-        return {name: engine.news.get(name, {}) for name in ("forecasts", "latency_ms")}
+        return {"forecasts": engine.news.get("forecasts", {})}
 
     def _goes_on(self, engine: Child) -> bool:
         """Whether an engine that ended is started again."""
@@ -240,17 +243,37 @@ class Conductor:
             line += f"  ! ClickHouse is away: {self._sink.news['away']}"
         self._say(line)
 
-    def _wait_for_sink(self) -> None:
-        """Wait until the sink has seen the end of every topic after the engine's end."""
+    def _wait_for_sink(self) -> bool:
+        """Wait until the sink has seen the end of every topic after the engine's end; whether it has."""
         begun = time.monotonic()
         since = int(self._sink.news.get("looks", 0))
         while time.monotonic() - begun < SINK_WAIT_S and self._sink.ended is None:
             news = self._sink.news
             if int(news.get("looks", 0)) >= since + LOOKS and news.get("caught_up"):
                 self._step("clickhouse", f"{news['records']} new records are in ClickHouse", begun)
-                return
+                return True
             time.sleep(0.1)
         self._say(f"! ClickHouse has not taken in everything yet; see {self._log('sink')}")
+        return False
+
+    def _on_the_way(self) -> dict[str, Any]:
+        """How long hops took, and how many records there were a second; what is not known is left out."""
+        order, settings = self._order, self._settings
+        server = ClickHouse(
+            order.clickhouse_url,
+            database_of(order.environment),
+            user=settings.clickhouse_user,
+            password=settings.clickhouse_password.get_secret_value(),
+        )
+        try:
+            seconds = time.monotonic() - self._begun
+            records = records_since(server, round((time.time() - seconds) * 1000))
+            return {"latency_ms": hops_ms(server, order.environment), "records_per_s": round(records / seconds, 1)}
+        except (Unavailable, Refused) as error:
+            self._say(f"! ClickHouse does not tell how long hops took: {error}")
+            return {"latency_ms": {}}
+        finally:
+            server.close()
 
     def _interrupted(self, _number: int, _frame: Any) -> None:
         if self._stopping:

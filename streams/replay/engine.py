@@ -29,9 +29,8 @@ from schemas.control import ClockTick, Mode
 from schemas.record import Record
 from schemas.topics import MARKET_BARS, MARKET_MARKS, ORDERS_COMMANDS
 from streams.execution.handler import Execution
-from streams.replay.actors import Market, Publishers, Relay, Timed
+from streams.replay.actors import Market, Publishers, Relay
 from streams.replay.backtest import CLOCK, inform, publisher_of
-from streams.replay.hops import hops
 from streams.replay.once import ROLES, Log, OnceSource
 from streams.replay.order import WHEN_TOLD, Order
 from streams.replay.parent import end_with_parent
@@ -83,7 +82,7 @@ class Engine:
         self.learner = Learner(self.plan.provider_id) if self.plan.provider_id else None
         self._signals: KafkaSignals | None = None
         self._sources: dict[str, OnceSource] = {}
-        self._actors: list[Timed] = []
+        self._actors: list[AsyncActor] = []
         self._told_s = 0.0
         self.steps = 0
         """Steps of the plan that are done, those done before a restart included."""
@@ -112,7 +111,7 @@ class Engine:
             if self._signals is not None:
                 self._signals.close()
 
-    def _all_actors(self) -> list[Timed]:
+    def _all_actors(self) -> list[AsyncActor]:
         log = Log(self.app.cluster, self.app.codec, self.app.environment)
         # Publishers write through the SDK that every provider gets.
         for role in set(ROLES) - {"publishers"}:
@@ -142,7 +141,7 @@ class Engine:
                     self.app.progress,
                 )
             )
-        return [Timed(actors[i]) for i in in_order([actor.name for actor in actors])]
+        return [actors[i] for i in in_order([actor.name for actor in actors])]
 
     async def _until_owned(self) -> None:
         """Wait until every room and the effect own their partitions and have their tables."""
@@ -209,26 +208,11 @@ class Engine:
             self._told_s = time.monotonic()
             tell({"steps": self.steps, "time_us": self.time_us})
 
-    def latency_ms(self) -> dict[str, dict[str, float]]:
-        """Median and 99th percentile of each actor's turns: from what was written to it to what it committed."""
-        told = {
-            actor.name: {"p50": _quantile(actor.turns_ms, 0.5), "p99": _quantile(actor.turns_ms, 0.99)}
-            for actor in self._actors
-            if actor.turns_ms and actor.name != PNL
-        }
-        # It takes no turns: from a record's way into the log to the commit of what came of it.
-        return told | {name: hop for name, hop in hops(self.app.exporter.text().decode()).items() if name == PNL}
-
 
 def _is_live(carrier: Carrier) -> bool:
     """Whether partitions are ours, and all of them have their tables."""
     owned = carrier.owned.values()
     return bool(owned) and all(one.standing is Standing.LIVE for one in owned)
-
-
-def _quantile(values: list[float], share: float) -> float:
-    ordered = sorted(values)
-    return round(ordered[min(len(ordered) - 1, int(share * len(ordered)))], 2)
 
 
 def tell(news: dict[str, Any]) -> None:
@@ -248,7 +232,7 @@ async def _main(order: Order, folder: Path) -> int:
     done = await engine.run()
     forecasts = engine.learner.score().rows() if engine.learner is not None else ()
     tell({"forecasts": dict(forecasts)})
-    tell({"done": done, "steps": engine.steps, "time_us": engine.time_us, "latency_ms": engine.latency_ms()})
+    tell({"done": done, "steps": engine.steps, "time_us": engine.time_us})
     return 0
 
 

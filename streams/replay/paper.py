@@ -40,7 +40,6 @@ from schemas.topics import MARKET_BARS, MARKET_TICKS
 from streams.accounts.risk.limits import standard_limits
 from streams.replay.backtest import publisher_of
 from streams.replay.child import Child
-from streams.replay.hops import hops
 from streams.replay.once import Log, OnceSource
 from streams.replay.order import WHEN_TOLD, Order
 from streams.replay.parent import end_with_parent
@@ -80,7 +79,6 @@ class Paper:
         self.steps = 0
         """Recorded times that were told, those told by an engine before this one included."""
         self.time_us = 0
-        self.latency_ms: dict[str, dict[str, float]] = {}
         self._order = order
         self._path = path
         self._step_us = plan.data_set.description.step_us
@@ -104,7 +102,6 @@ class Paper:
             async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as asking:
                 done = await self._until_ready(asking, worker) and await self._play(worker)
                 await self._drained(asking, worker)
-                self.latency_ms = hops((await asking.get("/metrics")).text) if worker.ended is None else {}
             return done
         finally:
             await self._end(worker)
@@ -264,7 +261,7 @@ async def _main(order: Order, path: Path) -> int:
         loop.add_signal_handler(number, engine.stopping.set)
     done = await engine.run()
     tell({"forecasts": dict(engine.learner.score().rows())})
-    tell({"done": done, "steps": engine.steps, "time_us": engine.time_us, "latency_ms": engine.latency_ms})
+    tell({"done": done, "steps": engine.steps, "time_us": engine.time_us})
     return 0
 
 

@@ -101,7 +101,9 @@ def opening(plan: Plan) -> Iterator[tuple[str, Record]]:
     for instrument in plan.instruments:
         yield "reference", _at(instrument, at)
     for calendar in sorted({instrument.calendar for instrument in plan.instruments}):
-        yield "reference", trading_session(calendar, at, plan.until_us + SESSIONS_BEYOND_US, at_us=at)
+        # A run that goes on to a later day tells its sessions anew.
+        until_us = plan.until_us + SESSIONS_BEYOND_US
+        yield "reference", trading_session(calendar, at, until_us, at_us=at, version=plan.until_us)
     yield "reference", _at(plan.fees, at)
     yield (
         "control",

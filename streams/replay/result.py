@@ -1,7 +1,7 @@
 """What came out of a replay: counts, money, and a hash by which two runs are compared."""
 
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
 from hashlib import blake2b
@@ -55,22 +55,30 @@ _encoder = msgspec.msgpack.Encoder(decimal_format="string", order="deterministic
 
 def _canonical(record: Record) -> bytes:
     """The record as bytes that do not depend on how a Decimal was written: 1.0 and 1.00 are one value."""
-    return _encoder.encode([
-        type(record).__name__, *[value if type(value) in _AS_THEY_ARE else _plain(value) for value in astuple(record)]
-    ])  # fmt: skip
+    return _encoder.encode([type(record).__name__, *_plain(astuple(record))])
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, Decimal):
-        return format(value.normalize(), "f") if value else "0"
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, msgspec.Struct):
-        return [_plain(item) for item in astuple(value)]
-    return value
+def _plain(values: Iterable[Any]) -> list[Any]:
+    return [value if (plain := _PLAIN[type(value)]) is None else plain(value) for value in values]
 
 
-_AS_THEY_ARE = frozenset({str, int, bool, type(None)})
+def _text(amount: Decimal) -> str:
+    """The amount without exponent and without zeros at its end."""
+    words = str(amount)
+    if "E" in words or not amount:
+        return format(amount.normalize(), "f") if amount else "0"
+    return words.rstrip("0").rstrip(".") if "." in words else words
+
+
+class _Plain(dict[type, Callable[[Any], Any] | None]):
+    """How a value of each type is made plain; None for those that are."""
+
+    def __missing__(self, kind: type) -> Callable[[Any], Any] | None:
+        self[kind] = (lambda part: _plain(astuple(part))) if issubclass(kind, msgspec.Struct) else None
+        return self[kind]
+
+
+_PLAIN = _Plain({Decimal: _text, list: _plain, tuple: _plain})
 
 
 @dataclass(slots=True)
@@ -211,7 +219,3 @@ def taken_from(topic: Topic) -> tuple[type[Record], ...]:
     """The records of a watched topic that change a result."""
     counted = [Bar, Fill] if topic in (MARKET_BARS, FILLS) else [kind for kind in _TAKES if kind not in (Bar, Fill)]
     return tuple(kind for kind in topic.records if kind in counted or kind in HASHED.get(topic.name, ()))
-
-
-def _text(amount: Decimal) -> str:
-    return format(amount.normalize(), "f") if amount else "0"

@@ -1,16 +1,13 @@
-"""A paper run: its limits, its hops, and what it refuses before any server is asked."""
+"""A paper run: its limits, and what it refuses before any server is asked."""
 
 from decimal import Decimal
 from pathlib import Path
 
 import msgspec
 import pytest
-from prometheus_client import CollectorRegistry, Histogram, generate_latest
 
 from schemas.control import Mode
-from schemas.metrics import HOP_SECONDS
 from streams.accounts.risk.limits import standard_limits
-from streams.replay.hops import hops
 from streams.replay.order import Order
 from streams.replay.paper import limits
 from streams.replay.worker import settings_of
@@ -27,19 +24,6 @@ def test_a_day_may_lose_what_the_whole_run_may_and_the_other_limits_are_the_stan
     assert found.pop("daily_loss_max") == standard["drawdown_max"]
     standard.pop("daily_loss_max")
     assert found == standard
-
-
-def test_hops_are_told_by_the_ends_of_the_buckets_in_which_they_lie() -> None:
-    registry = CollectorRegistry()
-    told = Histogram(HOP_SECONDS.name, "x", ("room",), buckets=(0.01, 0.1, 1), registry=registry)
-    for seconds in (0.005, 0.006, 0.05):
-        told.labels(room="accounts").observe(seconds)
-    told.labels(room="pnl").observe(7)
-    told.labels(room="signals")
-    assert hops(generate_latest(registry).decode()) == {
-        "accounts": {"p50": 10.0, "p99": 100.0},
-        "pnl": {"p50": 1000.0, "p99": 1000.0},
-    }
 
 
 def test_a_run_on_paper_is_no_continuation_of_a_replay() -> None:
