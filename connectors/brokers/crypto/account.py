@@ -13,13 +13,13 @@ from connectors.brokers.crypto import shapes, words
 from connectors.brokers.crypto.calls import LOG, ccxt, change, read
 from connectors.brokers.crypto.dialects import Fills, Find, UnfitId
 from connectors.brokers.crypto.settings import CryptoAccount, CryptoSettings
+from connectors.brokers.crypto.throttle import Throttle
 from connectors.brokers.crypto.words import Speaker, Structure, Unreadable, number, split, text, time_us
 from connectors.errors import Refused, Unavailable
 from schemas.execution import ExecutionReport, HeldCash, HeldPosition
 from schemas.order import OrderType, Side, SubmitOrder
 from schemas.scalars import ZERO
 
-_PAGE = 500
 _PAGES_MAX = 40
 _NAMES_MAX = 20_000
 _OVERLAP_MS = 5_000
@@ -84,6 +84,12 @@ class Account:
         exchange.has["fetchCurrencies"] = False
         exchange.logger = LOG
         exchange.on_rest_response = shapes.checked(library.BadResponse)
+        exchange.throttler = Throttle(
+            1000 / exchange.rateLimit,
+            self.dialect.burst,
+            settings.answer_s / 2,
+            lambda: library.RateLimitExceeded("its turn did not come in time; nothing was sent"),
+        )
         if settings.endpoint:
             there = urlsplit(settings.endpoint)
             api: dict[str, str] = exchange.urls["api"]
@@ -209,7 +215,16 @@ class Account:
             trades, where = await self._fills_by_time(where)
         trades.sort(key=lambda trade: (time_us(trade), str(trade.get("id"))))
         pairs = await self._with_orders(trades)
-        return Page(tuple(pairs), json.dumps(where, sort_keys=True) if where else "")
+        return Page(tuple(pairs), _written(where))
+
+    async def newest(self) -> str:
+        """The cursor after all fills there are. Of most venues the newest page says it."""
+        if self.dialect.fills is Fills.BY_SYMBOL_AND_ID:
+            where = (await self._fills_by_id({}))[1]
+        else:
+            page = await self._trades(await self.exchange(), None, None, None, {})
+            where = _place_after({text(trade.get("id"), "trade id"): trade for trade in page}, 0)
+        return _written(where)
 
     async def _with_orders(self, trades: list[Structure]) -> list[tuple[Structure, Structure]]:
         """Each trade with its order as it stood after it, reckoned back from how the order stands now."""
@@ -238,11 +253,11 @@ class Account:
                 continue
             for _ in range(_PAGES_MAX):
                 more = {"fromId": str(int(where.get(symbol, "-1")) + 1)}
-                page = await self._trades(exchange, symbol, None, _PAGE, more)
+                page = await self._trades(exchange, symbol, None, self.dialect.page, more)
                 if page:
                     where[symbol] = str(max(int(text(trade.get("id"), "trade id")) for trade in page))
                 trades += page
-                if len(page) < _PAGE:
+                if len(page) < self.dialect.page:
                     break
         return trades, where
 
@@ -257,22 +272,15 @@ class Account:
             page = await self._trades(exchange, None, since, None, more)
             fresh = [trade for trade in page if trade.get("id") not in listed]
             listed.update((text(trade.get("id"), "trade id"), trade) for trade in fresh)
-            oldest = min((int(trade.get("timestamp") or 0) for trade in page), default=0)
-            if not fresh or (self.dialect.fills is Fills.BACKWARDS and oldest < (since or 0)):
+            oldest = min(map(_time_ms, page), default=0)
+            if not fresh or len(page) < self.dialect.page or oldest < (since or 0):
                 break
             if self.dialect.fills is Fills.BACKWARDS:
                 more = {"lastFillTime": exchange.iso8601(oldest)}
             else:
                 more = {"ofs": len(listed)}
-        trades = [
-            trade
-            for name, trade in listed.items()
-            if name not in known and int(trade.get("timestamp") or 0) >= (since or 0)
-        ]
-        if listed:
-            last_ms = max(last_ms, *(int(trade.get("timestamp") or 0) for trade in listed.values()))
-        recent = [name for name, trade in listed.items() if int(trade.get("timestamp") or 0) >= last_ms - _OVERLAP_MS]
-        return trades, {"ms": last_ms, "known": sorted(recent)} if last_ms else {}
+        trades = [trade for name, trade in listed.items() if name not in known and _time_ms(trade) >= (since or 0)]
+        return trades, _place_after(listed, last_ms)
 
     async def _trades(
         self, exchange: Any, symbol: str | None, since: int | None, limit: int | None, more: dict[str, Any]
@@ -320,6 +328,21 @@ class Account:
 
 def _plain(number: str) -> str:
     return number.rstrip("0").rstrip(".") if "." in number else number
+
+
+def _time_ms(trade: Structure) -> int:
+    return int(trade.get("timestamp") or 0)
+
+
+def _place_after(listed: Mapping[str, Structure], last_ms: int) -> dict[str, Any]:
+    """Where reading by time goes on after these trades: from the newest one, less what is known of its last seconds."""
+    last_ms = max(last_ms, *map(_time_ms, listed.values())) if listed else last_ms
+    recent = [name for name, trade in listed.items() if _time_ms(trade) >= last_ms - _OVERLAP_MS]
+    return {"ms": last_ms, "known": sorted(recent)} if last_ms else {}
+
+
+def _written(where: dict[str, Any]) -> str:
+    return json.dumps(where, sort_keys=True) if where else ""
 
 
 def _parsed(cursor: str) -> dict[str, Any]:

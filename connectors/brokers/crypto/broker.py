@@ -3,11 +3,12 @@
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import AsyncGenerator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Collection, Iterable, Mapping
 from typing import Any
 
 from connectors.brokers.crypto.account import Account
 from connectors.brokers.crypto.settings import CryptoAccount, CryptoSettings
+from connectors.brokers.crypto.throttle import urgently
 from connectors.brokers.crypto.words import ENDS, Structure, Unreadable
 from connectors.errors import Ambiguous, Refused, Unavailable
 from connectors.protocols import Capabilities, ClientIdUnique, FillPage
@@ -17,6 +18,8 @@ from schemas.reference import Instrument
 
 _TOLD_MAX = 100_000
 _LOST_MAX = 30
+_LOOKS_FOR_FILLS = 10
+"""So often fills are asked for though no order moved: those of orders that nobody saw work."""
 _DUPLICATE = ("duplicate", "already exist", "-4116", "-2026", "unique")
 
 
@@ -50,6 +53,7 @@ class CryptoBroker:
         self._cursors = {account_id: (since or {}).get(account_id, "") for account_id in self._accounts}
         self._resumed = set(since or {})
         self._told: OrderedDict[str, None] = OrderedDict()
+        self._seen: dict[str, tuple[int, Mapping[str, str]]] = {account_id: (0, {}) for account_id in self._accounts}
         self._working: dict[str, dict[str, Structure]] = {account_id: {} for account_id in self._accounts}
         self._capabilities = Capabilities(
             venue=settings.venue,
@@ -77,6 +81,10 @@ class CryptoBroker:
         lacks = self._capabilities.lacks(order)
         if lacks or (order.side is Side.SELL_SHORT and not self._settings.dialect.perpetual):
             raise Refused(f"{self._settings.venue} does not take {lacks or 'short sales'}", code="UNSUPPORTED")
+        with urgently():
+            return await self._submitted(order)
+
+    async def _submitted(self, order: SubmitOrder) -> ExecutionReport:
         account = await self._meant(order)
         symbol = self._symbol(order)
         if symbol not in (await account.exchange()).markets:
@@ -122,6 +130,10 @@ class CryptoBroker:
         return report
 
     async def cancel(self, request: CancelOrder) -> ExecutionReport:
+        with urgently():
+            return await self._cancel(request)
+
+    async def _cancel(self, request: CancelOrder) -> ExecutionReport:
         account = await self._meant(request)
         symbol = self._symbol(request)
         order = await account.find(request.client_order_id, request.broker_order_id, symbol)
@@ -166,8 +178,9 @@ class CryptoBroker:
         raise Refused(f"{self._settings.venue} does not replace; cancel and place anew", code="UNSUPPORTED")
 
     async def query(self, request: QueryOrder) -> ExecutionReport | None:
-        account = await self._meant(request)
-        order = await account.find(request.client_order_id, request.broker_order_id, self._symbol(request))
+        with urgently():
+            account = await self._meant(request)
+            order = await account.find(request.client_order_id, request.broker_order_id, self._symbol(request))
         if order is None:
             return None
         try:
@@ -216,21 +229,25 @@ class CryptoBroker:
             await asyncio.sleep(self._settings.poll_s)
 
     async def _news(self, account_id: str) -> AsyncGenerator[ExecutionReport]:
-        page = await self.fills(account_id, self._cursors[account_id])
-        for report in page.fills:
-            if report.exec_id not in self._told:
-                yield report
-        self._cursors[account_id] = page.cursor
-        for report in await self._ended(account_id):
+        """Fills cost most to ask for: they are asked for where an order moved, and now and then."""
+        there = {
+            str(order.get("id")): str(order.get("filled")) for order in await self._account(account_id).open_orders()
+        }
+        looks, before = self._seen[account_id]
+        if there != before or self._working[account_id].keys() - there.keys() or not looks % _LOOKS_FOR_FILLS:
+            page = await self.fills(account_id, self._cursors[account_id])
+            for report in page.fills:
+                if report.exec_id not in self._told:
+                    yield report
+            self._cursors[account_id] = page.cursor
+        self._seen[account_id] = (looks + 1, there)
+        for report in await self._ended(account_id, there):
             if report.exec_id not in self._told:
                 yield report
 
-    async def _ended(self, account_id: str) -> list[ExecutionReport]:
-        """Orders that worked when we looked last, and do not any more, without having been filled."""
+    async def _ended(self, account_id: str, there: Collection[str]) -> list[ExecutionReport]:
+        """Orders that worked when we looked last, and are not `there` any more, without having been filled."""
         account, working = self._account(account_id), self._working[account_id]
-        if not working:
-            return []
-        there = {str(order.get("id")) for order in await account.open_orders()}
         reports = []
         for order_id in [one for one in working if one not in there]:
             order = working[order_id]
@@ -277,5 +294,5 @@ class CryptoBroker:
         """Note where the account's fills have come to, once: what comes after it is told."""
         account = self._account(account_id)
         if account_id not in self._resumed:
-            self._cursors[account_id] = (await account.fills("")).cursor
+            self._cursors[account_id] = await account.newest()
             self._resumed.add(account_id)

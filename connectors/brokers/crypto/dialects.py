@@ -42,6 +42,8 @@ class Dialect:
     encode, decode: our client_order_id to theirs and back.
     tells_account: the balance's answer holds the account's number, under `uid`.
     request_expiry_s: a request older than this is not carried out there.
+    page: fills that the venue tells at once; where it tells fewer, there are no others.
+    burst: what requests may cost at once, as ccxt counts costs; after it the venue's steady rate holds.
     options: of ccxt.
     """
 
@@ -55,6 +57,8 @@ class Dialect:
     decode: Callable[[str], str] = str
     tells_account: bool = False
     request_expiry_s: float | None = None
+    page: int = 500
+    burst: float = 10.0
     options: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -80,6 +84,10 @@ def from_short_uuid(text: str) -> str:
 
 _MARKET_AND_LIMIT = frozenset({OrderType.MARKET, OrderType.LIMIT})
 _RECV_WINDOW_S = 5.0
+_BINANCE_BURST = 120.0
+"""A tenth of what it lets through in a minute."""
+_KRAKEN_BURST = 45.0
+"""Its counter of the lowest tier goes to 15, and ccxt counts 3 for each; orders and cancels are not counted."""
 _BINANCE: Mapping[str, Any] = {"recvWindow": int(_RECV_WINDOW_S * 1000), "warnOnFetchOpenOrdersWithoutSymbol": False}
 
 DIALECTS: Mapping[str, Dialect] = {
@@ -92,6 +100,7 @@ DIALECTS: Mapping[str, Dialect] = {
         client_id_length=36,
         tells_account=True,
         request_expiry_s=_RECV_WINDOW_S,
+        burst=_BINANCE_BURST,
         options={**_BINANCE, "fetchMarkets": {"types": ["spot"]}, "fetchMargins": False, "defaultType": "spot"},
     ),
     "binanceusdm": Dialect(
@@ -102,6 +111,7 @@ DIALECTS: Mapping[str, Dialect] = {
         times_in_force=frozenset({TimeInForce.GTC, TimeInForce.IOC, TimeInForce.FOK}),
         client_id_length=36,
         request_expiry_s=_RECV_WINDOW_S,
+        burst=_BINANCE_BURST,
         options={**_BINANCE, "fetchMarkets": {"types": ["linear"]}, "defaultType": "swap"},
     ),
     "kraken": Dialect(
@@ -113,6 +123,8 @@ DIALECTS: Mapping[str, Dialect] = {
         client_id_length=32,
         encode=short_uuid,
         decode=from_short_uuid,
+        page=50,
+        burst=_KRAKEN_BURST,
     ),
     "krakenfutures": Dialect(
         kind="swap",
@@ -121,5 +133,6 @@ DIALECTS: Mapping[str, Dialect] = {
         order_types=_MARKET_AND_LIMIT,
         times_in_force=frozenset({TimeInForce.GTC, TimeInForce.IOC}),
         client_id_length=64,
+        page=100,
     ),
 }

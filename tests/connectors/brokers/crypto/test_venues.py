@@ -160,6 +160,29 @@ def test_too_many_requests_may_be_repeated(scene: Scene) -> None:
     assert scene.names() == ["a"]
 
 
+def test_an_order_does_not_wait_behind_questions_at_a_venue_that_takes_few(shared: Venue) -> None:
+    secret = base64.b64encode(b"s3cret-of-who-asks-much").decode()
+    account = {"number": "CCMUCH", "key": "key-of-much", "secret": secret, "cash": "100000"}
+    shared.open_account(account["number"], account["key"], account["secret"], D(100_000))
+
+    async def whole() -> None:
+        broker = crypto_at(shared, "kraken", account, throttle=True)
+        try:
+            await broker.query(ask(buy("warm-up")))
+            questions = [asyncio.create_task(broker.fills("alice")) for _ in range(20)]
+            await asyncio.sleep(0)
+            await broker.submit(buy("a", **limit("90")))
+            assert (await broker.query(ask(buy("a")))) is not None
+            assert not all(question.done() for question in questions)
+            for question in questions:
+                question.cancel()
+            await asyncio.gather(*questions, return_exceptions=True)
+        finally:
+            await broker.close()
+
+    asyncio.run(asyncio.wait_for(whole(), 90))
+
+
 def test_wrong_keys_are_refused(scene: Scene) -> None:
     async def whole() -> None:
         broker = crypto_at(scene.at, scene.exchange, {**scene.account, "key": "wrong"})
