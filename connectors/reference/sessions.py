@@ -1,9 +1,10 @@
 """Trading sessions of the world's calendars, from exchange-calendars, as records."""
 
 from datetime import UTC, date, timedelta
+from typing import Any
 
 from schemas.reference import Session, TradingSession
-from schemas.scalars import SECOND_US, datetime_of
+from schemas.scalars import datetime_of
 
 
 class UnknownCalendar(LookupError):
@@ -25,13 +26,10 @@ def trading_session(calendar: str, from_us: int, until_us: int, *, at_us: int, v
         raise UnknownCalendar(
             f"{calendar!r} is not a calendar of exchange-calendars; try 24/7, XNYS or CMES"
         ) from error
-    opens, closes = found.opens, found.closes
-    starts, ends = found.break_starts, found.break_ends
+    columns = (found.opens, found.closes, found.break_starts, found.break_ends)
     sessions: list[Session] = []
-    for day in opens.index:
-        stretches = [(_us(opens[day]), _us(closes[day]))]
-        if starts[day] == starts[day] and starts[day] is not None:  # a missing time is not equal to itself
-            stretches = [(_us(opens[day]), _us(starts[day])), (_us(ends[day]), _us(closes[day]))]
+    for opens, closes, pauses, resumes in zip(*map(_micros, columns), strict=True):
+        stretches = [(opens, closes)] if pauses is None else [(opens, pauses), (resumes, closes)]
         sessions += [Session(o, c) for o, c in stretches if c > from_us and o < until_us]
     return TradingSession(
         event_time_us=at_us, calendar=calendar, version=version, sessions=_joined(sessions), covers_until_us=until_us
@@ -53,5 +51,7 @@ def _day(micros: int) -> date:
     return datetime_of(micros).astimezone(UTC).date()
 
 
-def _us(moment: object) -> int:
-    return int(moment.value) // (1_000_000_000 // SECOND_US)  # type: ignore[attr-defined]  # a pandas Timestamp
+def _micros(times: Any) -> list[Any]:
+    """A column of pandas times as microseconds; None where there is none."""
+    column: list[Any] = times.dt.as_unit("us").astype("int64").astype(object).where(times.notna(), None).tolist()
+    return column

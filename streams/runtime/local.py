@@ -16,25 +16,27 @@ from streams.runtime.room import Room, Routes, UndeclaredOutput
 
 Tap = Callable[[Topic, Record], None]
 Entry = tuple[str | None, Record]
+Way = tuple[Callable[[Record], str | None], tuple[Callable[[Entry], None], ...], tuple[Tap, ...]]
+"""How one type of record is written: its key, the queues it goes to, and the taps that see it."""
 
 
 class LocalTopic:
     """One topic in memory. Every reader has a queue of its own; taps see each record once, as it is written."""
 
-    __slots__ = ("_broadcast", "_key_of", "_queues", "_taps", "_taps_of", "_topic")
+    __slots__ = ("_queues", "_taps", "_taps_of", "_topic", "_ways")
 
     def __init__(self, topic: Topic):
         self._topic = topic
-        self._broadcast = topic.broadcast
-        self._key_of = attrgetter(topic.key)
         self._queues: list[deque[Entry]] = []
         self._taps: list[Tap] = []
         self._taps_of: dict[type[Record], list[Tap]] = {}
+        self._ways: dict[type[Record], Way] = {}
 
     def queue(self) -> deque[Entry]:
         """A new reader's queue: (key or None, record) in the order of the log, from now on."""
         queue: deque[Entry] = deque()
         self._queues.append(queue)
+        self._ways.clear()
         return queue
 
     def tap(self, tap: Tap, kinds: Collection[type[Record]] = ()) -> None:
@@ -44,16 +46,29 @@ class LocalTopic:
                 taps.append(tap)
         for kind in kinds:
             self._taps_of.setdefault(kind, [*self._taps]).append(tap)
+        self._ways.clear()
 
     def write(self, record: Record) -> None:
         """Append one record."""
         kind = type(record)
-        if self._queues:
-            entry = (None if kind in self._broadcast else str(self._key_of(record)), record)
-            for queue in self._queues:
-                queue.append(entry)
-        for tap in self._taps_of.get(kind, self._taps):
+        key_of, appends, taps = self._ways.get(kind) or self._way(kind)
+        if appends:
+            entry = (key_of(record), record)
+            for append in appends:
+                append(entry)
+        for tap in taps:
             tap(self._topic, record)
+
+    def _way(self, kind: type[Record]) -> Way:
+        """Found once for each type of record, until there is another reader."""
+        key_of = _no_key if kind in self._topic.broadcast else attrgetter(self._topic.key)
+        appends = tuple(queue.append for queue in self._queues)
+        way = self._ways[kind] = (key_of, appends, tuple(self._taps_of.get(kind, self._taps)))
+        return way
+
+
+def _no_key(record: Record) -> None:
+    """The key of what is broadcast."""
 
 
 class LocalLog:

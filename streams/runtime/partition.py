@@ -29,7 +29,7 @@ class Partition(Generic[State, Shared]):
         self._tags: dict[str, Collection[str]] = {}
         self._keys_by_tag: dict[str, set[str]] = {}
         for key, state in self.states.items():
-            self._index(key, state)
+            self._index(key, room.interests(state))
 
     def fold(self, key: str | None, record: Record, number: int | None = None) -> list[Record]:
         """Fold one record and return what the room says, in order.
@@ -52,10 +52,12 @@ class Partition(Generic[State, Shared]):
         if shared is not self.shared:
             self.shared = shared
             self.shared_changed = True
-        outputs = list(said)
         keys = self._touched(self._room.touches(record))
-        new = [key for key in self._room.addressees(record) if key not in self.states and self._is_home(key, number)]
-        for key in sorted({*keys, *new}) if new else keys:
+        named = self._room.addressees(record)
+        if named:
+            keys = sorted({*keys, *(key for key in named if key not in self.states and self._is_home(key, number))})
+        outputs = list(said)
+        for key in keys:
             outputs += self._fold_key(key, record)
         return outputs
 
@@ -69,24 +71,20 @@ class Partition(Generic[State, Shared]):
         if state is not known:
             self.states[key] = state
             self.changed.add(key)
-            if self._room.interests(state) is not self._tags.get(key):
-                self._index(key, state)
+            tags = self._room.interests(state)
+            if tags != self._tags.get(key, ()):
+                self._index(key, tags)
         return said
 
     def _touched(self, tags: Iterable[str]) -> list[str]:
-        keys: set[str] = set()
-        for tag in tags:
-            found = self._keys_by_tag.get(tag)
-            if found:
-                keys |= found
-        return sorted(keys) if len(keys) > 1 else list(keys)
+        """Keys with one of the tags, in order."""
+        found = [keys for tag in tags if (keys := self._keys_by_tag.get(tag))]
+        if not found:
+            return []
+        return sorted(found[0] if len(found) == 1 else set().union(*found))
 
-    def _index(self, key: str, state: State) -> None:
-        tags = self._room.interests(state)
-        known = self._tags.get(key, ())
-        if tags == known:
-            return
-        new, old = frozenset(tags), frozenset(known)
+    def _index(self, key: str, tags: Collection[str]) -> None:
+        new, old = frozenset(tags), frozenset(self._tags.get(key, ()))
         for tag in old - new:
             self._keys_by_tag[tag].discard(key)
         for tag in new - old:
