@@ -1,19 +1,23 @@
 """`market`: tell the engine what venues and issuers say of an instrument, where no feed tells it."""
 
 import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from streams.commands.connections import checked, connect, mode_of, now_of
 from streams.commands.groups import group
-from streams.commands.outcome import AsJson, Exit, Stop, say, show_json
+from streams.commands.outcome import AsJson, Exit, Stop, say, show_json, show_table
 
 if TYPE_CHECKING:
     from schemas.record import Record
+    from streams.commands.actions_file import Plan
     from streams.commands.connections import Connection
 
-market = group("Markets: say that a venue halted an instrument or goes on, and what an issuer splits or pays.")
+market = group("Markets: say that a venue halted an instrument or goes on, and what an issuer splits, pays or renames.")
 
 InstrumentArgument = Annotated[str, typer.Argument(help="Our id of the instrument.")]
 ReasonOption = Annotated[str, typer.Option("--reason", help="The venue's words.")]
@@ -68,6 +72,66 @@ def dividend(
     _acted(instrument, "DIVIDEND", {"amount": amount}, reason, version, as_json)
 
 
+@market.command()
+def actions(
+    file: Annotated[Path, typer.Argument(help="CSV of splits, dividends and changes of symbols; see docs/data.md.")],
+    since: Annotated[
+        str, typer.Option(help="Leave out what was effective before, a day of UTC.  [default: the environment's day]")
+    ] = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be said.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Say what issuers did by a file, taken whole or not at all: what is due and not known yet, in one transaction.
+
+    A file may be imported every day: what is known already, was before, or comes later is left alone.
+    """
+    from streams.commands.account_state import shared_of  # noqa: PLC0415 - help must be quick
+    from streams.commands.actions_file import ActionsRefused, planned, read_actions  # noqa: PLC0415
+
+    found, now_us = _environment()
+    shared = shared_of(found)
+    try:
+        rows = read_actions(file, shared.instruments)
+    except OSError as error:
+        raise Stop(
+            f"{file} cannot be read", why=str(error), next_step="name a CSV file", code=Exit.NOT_FOUND
+        ) from error
+    except ActionsRefused as refused:
+        raise Stop(
+            f"{file} is refused", why=str(refused), next_step="mend the rows; nothing was sent", code=Exit.USAGE
+        ) from refused
+    plan = planned(rows, shared.instruments, shared.actions, since_us=_day_of(since, now_us), now_us=now_us)
+    if plan.records and not dry_run:
+        _write_together(found, plan.records)
+    _show_plan(plan, dry_run, as_json)
+
+
+def _day_of(since: str, now_us: int) -> int:
+    """The beginning of the day asked for, or of the environment's own."""
+    from schemas.scalars import DAY_US  # noqa: PLC0415 - help must be quick
+
+    if not since:
+        return now_us // DAY_US * DAY_US
+    try:
+        return int(datetime.strptime(since, "%Y-%m-%d").replace(tzinfo=UTC).timestamp()) * 1_000_000
+    except ValueError as error:
+        raise Stop(f"--since {since} is no day", next_step="say it as 2020-01-31", code=Exit.USAGE) from error
+
+
+def _show_plan(plan: "Plan", dry_run: bool, as_json: bool) -> None:
+    """What became of each row."""
+    from schemas.scalars import iso_of  # noqa: PLC0415 - help must be quick
+
+    columns = ("row", "effective", "instrument", "kind", "what became of it")
+    rows = [(row.number, iso_of(row.effective_us), row.instrument_id, row.kind, str(s)) for row, s in plan.rows]
+    if as_json:
+        show_json([dict(zip(columns, row, strict=True)) for row in rows])
+        return
+    show_table("", columns, rows)
+    count = len(plan.records)
+    say(f"{count} records would be written" if dry_run else f"✓ {count} records written" + " together" * (count > 1))
+
+
 def _told(instrument: str, halted: bool, reason: str, as_json: bool) -> None:
     """The venue's word for market data and every account; the time of saying it is its version."""
     from schemas.reference import TradingStatus  # noqa: PLC0415 - help must be quick
@@ -114,15 +178,21 @@ def _say_together(found: "Connection", record: "Record", what: str, as_json: boo
     """Write the record to all of its topics in one transaction."""
     from schemas.edge import to_jsonable  # noqa: PLC0415 - help must be quick
     from schemas.topics import destinations  # noqa: PLC0415
-    from streams.runtime.source import Source  # noqa: PLC0415
 
-    source = Source(found.cluster, found.codec, found.environment, "reference", atomic_slot="status")
-    try:
-        with source.together():
-            source.write(record)
-    finally:
-        source.close()
+    _write_together(found, (record,))
     topics = " and ".join(topic.name for topic in destinations("reference", type(record)))
     say(f"✓ {what}: in {topics}, in one transaction")
     if as_json:
         show_json(to_jsonable(record))
+
+
+def _write_together(found: "Connection", records: "Sequence[Record]") -> None:
+    from streams.runtime.source import Source  # noqa: PLC0415 - help must be quick
+
+    source = Source(found.cluster, found.codec, found.environment, "reference", atomic_slot="status")
+    try:
+        with source.together():
+            for record in records:
+                source.write(record)
+    finally:
+        source.close()

@@ -5,6 +5,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -17,11 +18,12 @@ from schemas.market import Mark, MarkBatch
 from schemas.order import ExecType, OrderStatus, Side
 from schemas.position import PositionAdjusted, PositionState
 from schemas.record import Record
-from schemas.reference import CorporateAction, CorporateActionKind
+from schemas.reference import CorporateAction, CorporateActionKind, Instrument
 from schemas.risk import RiskEvent, RiskEventKind
 from schemas.scalars import SECOND_US
 from schemas.signal import ProviderControl
 from schemas.topics import ACCOUNTS_EVENTS, ACCOUNTS_INBOX, CONTROL_KILL, INBOXES, SIGNALS_INBOX, Topic
+from streams.commands.account_state import shared_of
 from streams.commands.connections import records_of
 from streams.runtime.source import Fenced, Source
 from tests.builders import money
@@ -427,3 +429,40 @@ def test_what_a_firm_allows_is_dealt_to_its_accounts(trading: Desk, tmp_path: Pa
         if isinstance(event, RiskEvent) and event.kind is RiskEventKind.LIMIT_CHANGED and event.reason == "quota"
     }
     assert changed == {"A": {"order_value_max": 20_000}, "B": {"order_value_max": 10_000}}
+
+
+def test_a_file_of_actions_is_said_once_however_often_it_is_imported_and_refused_whole(
+    trading: Desk, tmp_path: Path
+) -> None:
+    kept = len(of(trading, ACCOUNTS_INBOX, CorporateAction))
+    symbol = instruments_of(trading)["WTI"].symbol
+    path = tmp_path / "actions.csv"
+    head = "effective,instrument_id,kind,ratio,amount,symbol,new_symbol"
+    split = f"{datetime.now(UTC).isoformat()},WTI,SPLIT,2,,,"
+    path.write_text("\n".join((head, split, "2020-01-01,WTI,MERGER,,,,")))
+    assert "row 3: 'MERGER' is no kind" in trading.ask("market", "actions", str(path), code=2).stderr
+    yesterday = (datetime.now(UTC) - timedelta(days=1)).date().isoformat()
+    words = ("market", "actions", str(path), "--since", yesterday)
+    path.write_text(
+        "\n".join((head, split, f"{yesterday},WTI,SYMBOL,,,{symbol},{symbol}2", "2020-01-01,WTI,DIVIDEND,,1,,"))
+    )
+    assert len(of(trading, ACCOUNTS_INBOX, CorporateAction)) == kept
+    said = [one["what became of it"] for one in trading.json(*words, "--dry-run")]
+    assert said == ["before the time asked for", "said now", "said now"]
+    for _ in range(2):
+        trading.json(*words)
+        eventually(lambda: instruments_of(trading)["WTI"].symbol == f"{symbol}2")
+    assert len(of(trading, ACCOUNTS_INBOX, CorporateAction)) - kept == ACCOUNTS_INBOX.partitions
+    assert instruments_of(trading)["WTI"].version == 2
+
+
+def instruments_of(desk: Desk) -> dict[str, Instrument]:
+    """What the accounts room knows of instruments."""
+    return shared_of(desk.connection()).instruments
+
+
+def eventually(true: Callable[[], bool]) -> None:
+    until_s = time.monotonic() + 120
+    while not true():
+        assert time.monotonic() < until_s, "it never came true"
+        time.sleep(0.5)

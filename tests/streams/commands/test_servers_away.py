@@ -47,6 +47,7 @@ NEEDS = {
     "market resume WTI": (KAFKA, REGISTRY),
     "market split WTI 2": (KAFKA, REGISTRY),
     "market dividend WTI 0.5": (KAFKA, REGISTRY),
+    "market actions actions.csv": (KAFKA, REGISTRY),
     "discrepancy resolve d1 --reason seen": (KAFKA, REGISTRY),
     "discrepancy list": (KAFKA, REGISTRY),
     "risk preview buy 1 WTI --account main": (KAFKA, REGISTRY),
