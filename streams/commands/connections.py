@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from schemas.record import Record
     from schemas.topics import Topic
     from streams.runtime.clients import Cluster
+    from streams.runtime.reader import Received
     from streams.settings import Settings
 
 AuthorOption = Annotated[str | None, typer.Option("--author", help="Who asks.  [default: the user of this machine]")]
@@ -156,11 +157,16 @@ def now_of(found: Connection, mode: "Mode | None") -> int:
 
 def records_of(found: Connection, topic: "Topic", start: Mapping[int, int] | None = None) -> "list[Record]":
     """All readable records of a topic up to its end, from these offsets on."""
+    return [received.record for received in received_of(found, topic, start) if received.record is not None]
+
+
+def received_of(found: Connection, topic: "Topic", start: Mapping[int, int] | None = None) -> "list[Received]":
+    """The same with where and when each was written, and also those that cannot be read."""
     from streams.runtime.reader import Reader, Start  # noqa: PLC0415 - help must be quick
 
     reader = Reader(found.cluster, found.codec, topic, found.environment, start or Start.BEGINNING)
     try:
-        return [received.record for received in reader.to_end() if received.record is not None]
+        return list(reader.to_end())
     finally:
         reader.close()
 

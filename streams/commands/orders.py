@@ -1,7 +1,7 @@
 """`order`: place, cancel and replace by hand (risk still decides), list, and the whole story of one."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,7 +18,9 @@ from streams.commands.connections import (
     request_of,
 )
 from streams.commands.groups import group
-from streams.commands.order_tables import SHOWN, listed, shown, story
+from streams.commands.order_measures import LATENCIES, SLIPPAGE
+from streams.commands.order_story import STEPS, story
+from streams.commands.order_tables import SHOWN, listed, shown
 from streams.commands.outcome import AsJson, Exit, Stop, say, show_json, show_table
 
 if TYPE_CHECKING:
@@ -181,11 +183,13 @@ def list_orders(
 
 @order.command()
 def show(client_order_id: IdArgument, as_json: AsJson = False) -> None:
-    """All that is known of one order: wish, checks, command, the broker's words, states, fills."""
+    """All that is known of one order: signal, wish, checks, command, the broker's words, states, fills; how long each
+    stage took, and what the fills cost against the prices of decision and arrival (positive is worse).
+    """
     from streams.commands.settings_of import settings  # noqa: PLC0415 - help must be quick
 
-    steps = story(settings(), client_order_id)
-    if not steps:
+    found = story(settings(), client_order_id)
+    if found is None:
         raise Stop(
             f"there is no order {client_order_id}",
             why="neither a verdict nor a command nor a report names it",
@@ -193,9 +197,17 @@ def show(client_order_id: IdArgument, as_json: AsJson = False) -> None:
             code=Exit.NOT_FOUND,
         )
     if as_json:
-        show_json({"client_order_id": client_order_id, "steps": steps})
-    else:
-        show_table(client_order_id, tuple(steps[0]), [tuple(step.values()) for step in steps])
+        show_json({"client_order_id": client_order_id, **found.as_json()})
+        return
+    told = found.as_json()
+    show_table(client_order_id, STEPS, _cells(STEPS, told["steps"]))
+    show_table("latencies", LATENCIES, _cells(LATENCIES, told["latencies"]))
+    if told["slippage"]:
+        show_table("slippage", SLIPPAGE, _cells(SLIPPAGE, [*told["slippage"]["fills"], told["slippage"]["order"]]))
+
+
+def _cells(columns: Sequence[str], rows: list[dict[str, Any]]) -> list[list[Any]]:
+    return [[row[name] for name in columns] for row in rows]
 
 
 def terms_of(

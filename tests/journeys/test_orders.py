@@ -93,8 +93,13 @@ def test_an_order_placed_by_hand_is_filled_at_the_venue_and_its_story_is_told(tr
     trading.floor.venue.trade(name, "3", "100", "PA0")
     trading.until(lambda: trading.status(name) is OrderStatus.FILLED, "it was not filled")
     assert trading.position("TPT") == 3
-    steps = [step["step"] for step in trading.ask("order", "show", name)["steps"]]
+    told = trading.ask("order", "show", name)
+    steps = [step["step"] for step in told["steps"]]
     assert steps.index("verdict") < steps.index("command") < steps.index("broker") < steps.index("fill")
+    known = {(leg["from"], leg["to"]): (leg["ms"], leg["written_ms"]) for leg in told["latencies"]}
+    assert None not in known["command", "acknowledgement"] + known["acknowledgement", "last fill"]
+    assert known["signal", "intent"] == (None, None)
+    assert [(row["quantity"], row["price"]) for row in told["slippage"]["fills"]] == [("3", "100")]
 
 
 def test_a_bracket_placed_by_hand_lives_at_the_venue_and_the_exit_that_fills_takes_back_the_other(

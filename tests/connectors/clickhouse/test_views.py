@@ -17,20 +17,23 @@ from connectors.clickhouse.migrate import migrate
 from connectors.clickhouse.views import ORDER, SUMMARIES, views
 from connectors.embedded.clickhouse import ClickHouseServer
 from schemas.control import TradingState
-from schemas.execution import Fill
+from schemas.execution import ExecutionReport, Fill
 from schemas.intent import TradeIntent
 from schemas.market import Mark
-from schemas.order import OrderEvent, Side
+from schemas.order import OrderEvent, Side, SubmitOrder
 from schemas.position import PnlDimension, PnlSnapshot, PositionState
 from schemas.record import Record
 from schemas.reference import ContractKind
 from schemas.risk import RiskSnapshot, RiskVerdict
 from schemas.scalars import DAY_US, micros_of
 from schemas.topics import ACCOUNTS_EVENTS, PNL, Topic
+from streams.commands.order_measures import slippage
+from streams.commands.order_story import arrival_price, fill_of, in_clickhouse, story
 from streams.commands.replay import plan_of
 from streams.pnl.performance.shortfall import Paper, shortfall
 from streams.replay.backtest import Backtest
 from streams.replay.result import Result
+from streams.settings import Settings
 from tests.connectors.clickhouse.kept import keep
 from tests.paths import ROOT
 
@@ -78,6 +81,12 @@ def ask(server: ClickHouse, sql: str) -> list[dict[str, Any]]:
         return [dict(zip(found.column_names, row, strict=True)) for row in found.result_rows]
     finally:
         client.close()
+
+
+def settings_of(server: ClickHouse) -> Settings:
+    """Settings of the environment whose database this is."""
+    fields: dict[str, Any] = {"environment": server.database.removeprefix("ql_"), "clickhouse_url": server.url}
+    return Settings(**fields)
 
 
 @pytest.fixture(scope="module")
@@ -378,6 +387,51 @@ def test_the_story_of_an_order_goes_from_the_wish_to_the_fill(replayed: Replayed
     assert steps[:2] == ["signal", "intent"]
     assert {"check", "verdict", "command", "broker", "state", "fill"} <= set(steps)
     assert steps[-1] == "fill"
+
+
+def test_the_story_of_an_order_costs_what_the_views_of_slippage_and_shortfall_say(replayed: Replayed) -> None:
+    filled = [fill for fill in replayed.records[Fill] if fill.reference_price is not None]
+    names = sorted({fill.client_order_id for fill in filled})[:5]
+    by_fill = {row["fill_id"]: row for row in replayed.ask("SELECT * FROM execution_quality")}
+    by_order = {row["client_order_id"]: row for row in replayed.ask("SELECT * FROM implementation_shortfall")}
+    assert names
+    for name in names:
+        told = story(settings_of(replayed.server), name)
+        assert told is not None
+        assert told.slippage is not None
+        assert len(told.slippage["fills"]) == sum(fill.client_order_id == name for fill in replayed.records[Fill])
+        for row in told.slippage["fills"]:
+            shown = by_fill[row["fill_id"]]
+            assert row["decision_slippage"] == shown["slippage_per_unit"]
+            assert row["decision_bps"] == shown["slippage_bps"]
+        whole, order = told.slippage["order"], by_order[name]
+        assert (whole["decision_price"], whole["arrival_price"]) == (order["decision_price"], order["arrival_price"])
+        assert whole["decision_bps"] == pytest.approx(order["decision_bps"], rel=1e-6, abs=1e-6)
+        assert whole["arrival_bps"] == pytest.approx(order["arrival_bps"], rel=1e-6, abs=1e-6)
+
+
+def test_the_story_of_an_order_is_the_same_from_its_records_as_from_clickhouse(replayed: Replayed) -> None:
+    name = next(fill.client_order_id for fill in replayed.records[Fill] if fill.signal_id)
+    told = story(settings_of(replayed.server), name)
+    assert told is not None
+    events = [event for event in replayed.records[OrderEvent] if event.client_order_id == name]
+    marks = [mark for mark in replayed.records[Mark] if mark.instrument_id == events[0].instrument_id]
+    fills = [fill_of(fill) for fill in replayed.records[Fill] if fill.client_order_id == name]
+    assert told.slippage == slippage(fills, arrival_price(events, marks))
+    commands = [order for order in replayed.records[SubmitOrder] if order.client_order_id == name]
+    reports = [report for report in replayed.records[ExecutionReport] if report.client_order_id == name]
+    submitted_us = commands[0].event_time_us
+    new_us = min(report.event_time_us for report in reports if report.exec_type == "NEW")
+    traded_us = [report.event_time_us for report in reports if report.exec_type == "TRADE"]
+    by_leg = {(row["from"], row["to"]): row["ms"] for row in told.latencies}
+    assert by_leg["command", "acknowledgement"] == (new_us - submitted_us) / 1000
+    assert by_leg["acknowledgement", "first fill"] == (min(traded_us) - new_us) / 1000
+    assert by_leg["acknowledgement", "last fill"] == (max(traded_us) - new_us) / 1000
+    assert all(row["written_ms"] is not None for row in told.latencies)
+
+
+def test_nobody_knows_the_story_of_an_order_that_is_not_there(replayed: Replayed) -> None:
+    assert in_clickhouse(settings_of(replayed.server), "no such order") is None
 
 
 def test_findings_are_those_of_the_replay(replayed: Replayed) -> None:
