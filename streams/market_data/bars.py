@@ -131,9 +131,10 @@ def admit(reading: Reading, row: Row, series: Series, outputs: list[Record]) -> 
         _flag_range(reading, row, series, outputs)
     series = extended(series, end_us, prices, turnover, instrument.price_may_be_negative)
     outputs.append(condition_of(series, instrument, end_us, status, reason))
-    last = lowest = highest = first = price_of(close, reading.exponent)
+    exponent = reading.exponent
+    last = lowest = highest = first = price_of(close, exponent)
     if high != low:
-        first, highest, lowest = (price_of(price, reading.exponent) for price in (opened, high, low))
+        first, highest, lowest = price_of(opened, exponent), price_of(high, exponent), price_of(low, exponent)
     outputs.append(
         Bar(
             event_time_us=end_us,

@@ -21,7 +21,7 @@ from streams.pnl import lines
 from streams.pnl.days import performance, told
 from streams.pnl.lines import Line
 from streams.pnl.state import SEPARATOR, AccountPnl, Amounts, Header, Member, dimension_of, line_key, member_key, plus
-from streams.pnl.suggestions import RULES, Seen
+from streams.pnl.suggestions import RULES, Seen, results
 from streams.runtime.room import Outcome, Room
 
 DIGITS = 50
@@ -43,6 +43,7 @@ class Pnl(Room[AccountPnl, NoShared]):
     part_types: ClassVar[Mapping[str, type[Part]]] = {"account": Header, "line": Line, "member": Member}
     shared_type: ClassVar[type[Part]] = NoShared
     version: ClassVar[int] = 2
+    gather_s: ClassVar[float] = 0.1
 
     def begin(self, key: str) -> AccountPnl:
         return AccountPnl(account_id=key)
@@ -240,27 +241,27 @@ _STRATEGY = member_key(PnlDimension.STRATEGY, "")
 def _suggested(state: AccountPnl, header: Header, event_time_us: int) -> tuple[dict[str, Member], list[Suggestion]]:
     """The members with what now stands of each strategy, and what is new of it; what cannot be valued stays silent."""
     members, said = state.members, []
+    equity = header.equity or ZERO
     for key in sorted(key for key in members if key.startswith(_STRATEGY)):
-        member, shown = members[key], _snapshot(state, header, key, event_time_us)
-        if shown.unrealised_pnl is None:
+        member = members[key]
+        realised, fees, unrealised = _earned(header, member)
+        if unrealised is None:
             continue
-        pnl = shown.realised_pnl + shown.unrealised_pnl - shown.fees
+        pnl = realised + unrealised - fees
         best = max(member.best, pnl)
-        seen = Seen(
-            pnl, best, shown.realised_pnl, shown.fees, member.trips, member.wins, header.equity or ZERO
-        )  # fmt: skip
+        seen = Seen(pnl, best, realised, fees, member.trips, member.wins, equity)
         standing = []
         for rule in RULES:
-            evidence = rule.holds(seen)
-            if not evidence:
+            deciding = rule.holds(seen)
+            if deciding is None:
                 continue
             standing.append(rule.code)
             if rule.code not in member.suggested:
                 said.append(
                     Suggestion(
-                        event_time_us=event_time_us, account_id=state.account_id, strategy_id=shown.member,
-                        change=rule.change, code=rule.code, evidence=evidence, currency=header.currency,
-                        factor=rule.factor, reason=rule.reason,
+                        event_time_us=event_time_us, account_id=state.account_id, strategy_id=dimension_of(key)[1],
+                        change=rule.change, code=rule.code, evidence=[deciding, *results(seen)],
+                        currency=header.currency, factor=rule.factor, reason=rule.reason,
                     )
                 )  # fmt: skip
         if best != member.best or tuple(standing) != member.suggested:
@@ -271,11 +272,8 @@ def _suggested(state: AccountPnl, header: Header, event_time_us: int) -> tuple[d
 def _snapshot(state: AccountPnl, header: Header, key: str, event_time_us: int) -> PnlSnapshot:
     member = state.members.get(key, _NOBODY)
     dimension, name = dimension_of(key)
-    realised, known = _in_base(header, member.realised)
-    fees, fees_known = _in_base(header, member.fees)
-    unrealised, priced = _in_base(header, member.unrealised)
+    realised, fees, unrealised = _earned(header, member)
     turnover, _ = _in_base(header, member.turnover)
-    whole = known and fees_known and priced and not member.unpriced
     equity = peak = drawdown = None
     if dimension is PnlDimension.ACCOUNT:
         equity, peak = header.equity, header.peak
@@ -293,11 +291,19 @@ def _snapshot(state: AccountPnl, header: Header, key: str, event_time_us: int) -
         closed_trades=member.trips,
         winning_trades=member.wins,
         turnover=turnover,
-        unrealised_pnl=unrealised if whole else None,
+        unrealised_pnl=unrealised,
         equity=equity,
         peak_equity=peak,
         drawdown=drawdown,
     )
+
+
+def _earned(header: Header, member: Member) -> tuple[Decimal, Decimal, Decimal | None]:
+    """What was realised, the fees, and what is unrealised, in the base currency; the last None where unknown."""
+    realised, known = _in_base(header, member.realised)
+    fees, fees_known = _in_base(header, member.fees)
+    unrealised, priced = _in_base(header, member.unrealised)
+    return realised, fees, unrealised if known and fees_known and priced and not member.unpriced else None
 
 
 def _in_base(header: Header, amounts: Amounts) -> tuple[Decimal, bool]:

@@ -38,37 +38,36 @@ class Seen(NamedTuple):
 
 
 class Rule(NamedTuple):
-    """One rule. `holds` returns the evidence, the deciding figure first, or nothing; `factor` is for RESIZE."""
+    """One rule. `holds` returns the figure that decides, or None where it does not hold; `factor` is for RESIZE."""
 
     code: str
     change: SuggestedChange
-    holds: Callable[[Seen], list[Evidence]]
+    holds: Callable[[Seen], Evidence | None]
     reason: str
     factor: Decimal | None = None
 
 
-def _fallen(seen: Seen) -> list[Evidence]:
-    bound = rounded(seen.equity * FALL_MAX)
-    if seen.equity <= ZERO or seen.best - seen.pnl <= bound:
-        return []
-    return [Evidence(name="fall", value=seen.best - seen.pnl, limit=bound), *_results(seen)]
+def _fallen(seen: Seen) -> Evidence | None:
+    if seen.equity <= ZERO or seen.best <= seen.pnl:
+        return None
+    fall, bound = seen.best - seen.pnl, rounded(seen.equity * FALL_MAX)
+    return Evidence(name="fall", value=fall, limit=bound) if fall > bound else None
 
 
-def _losing(seen: Seen) -> list[Evidence]:
-    net = seen.realised - seen.fees
-    if seen.trips < TRIPS_MIN or net >= ZERO:
-        return []
-    return [Evidence(name="realised_after_fees", value=net, limit=ZERO), *_results(seen)]
+def _losing(seen: Seen) -> Evidence | None:
+    if seen.trips < TRIPS_MIN or seen.realised >= seen.fees:
+        return None
+    return Evidence(name="realised_after_fees", value=seen.realised - seen.fees, limit=ZERO)
 
 
-def _costly(seen: Seen) -> list[Evidence]:
+def _costly(seen: Seen) -> Evidence | None:
     if seen.trips < TRIPS_MIN or seen.realised <= ZERO or seen.fees <= seen.realised * COSTS_MAX:
-        return []
-    share = rounded(seen.fees / seen.realised)
-    return [Evidence(name="fees_of_realised", value=share, limit=COSTS_MAX), *_results(seen)]
+        return None
+    return Evidence(name="fees_of_realised", value=rounded(seen.fees / seen.realised), limit=COSTS_MAX)
 
 
-def _results(seen: Seen) -> Iterator[Evidence]:
+def results(seen: Seen) -> Iterator[Evidence]:
+    """The figures that come with every suggestion."""
     for name, value in (
         ("pnl", seen.pnl), ("best", seen.best), ("fees", seen.fees), ("equity", seen.equity),
         ("trips", Decimal(seen.trips)), ("wins", Decimal(seen.wins)),
