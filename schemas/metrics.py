@@ -109,6 +109,9 @@ ORDERS_UNKNOWN = _gauge("orders_unknown", Unit.NONE, "Orders whose fate at the b
 BROKER_CALL_SECONDS = _seconds(
     "broker_call", "Time of a call to a broker; ok, refused, unavailable or ambiguous.", "venue", "call", "outcome"
 )
+BROKER_ROUTE_CALLS = _counter(
+    "broker_route_calls", Unit.NONE, "Calls that a route to a venue carried; 1 is preferred.", "venue", "route"
+)
 NOT_SENT = _counter("not_sent", Unit.NONE, "Commands that execution did not send.", "venue", "reason")
 KILL_SWITCH_ACTIVE = _gauge("kill_switch_active", Unit.NONE, "1 while a kill switch halts at the socket.", "scope")
 CLOCK_TICK_AGE_SECONDS = _gauge("clock_tick_age", Unit.SECONDS, "Wall clock minus the newest clock tick.")

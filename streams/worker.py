@@ -162,7 +162,8 @@ def employ(app: RoomApp, settings: Settings) -> None:
         for venue, one in options.items()
     }
 
-    measured = Measured(list(places), settings.mode, app.exporter, EXECUTION)
+    routes = {venue: place.broker.routes_used for venue, place in places.items()}
+    measured = Measured(list(places), settings.mode, app.exporter, EXECUTION, routes)
     execution = Execution(
         {venue: place.broker for venue, place in places.items()},
         settings.mode,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 from msgspec import Struct, field
 
 from connectors.brokers.keys import named
+from connectors.brokers.routes import summed
 from connectors.errors import Refused
 from connectors.protocols import Broker, Capabilities, ClientIdUnique, FillPage
 from schemas.control import Mode
@@ -62,10 +63,13 @@ class AccountOptions(KeyOptions, frozen=True, forbid_unknown_fields=True):
 
 
 class RouteOptions(Struct, frozen=True, forbid_unknown_fields=True):
-    """Another way to the same accounts at the same venue: other addresses."""
+    """Another way to the same accounts at the same venue: other addresses; only alpaca has a stream.
+
+    endpoint: of fix the host and the port of the same session: `host:port`
+    """
 
     endpoint: str
-    stream: str
+    stream: str = ""
 
 
 class BrokerOptions(Struct, frozen=True, forbid_unknown_fields=True):
@@ -75,7 +79,7 @@ class BrokerOptions(Struct, frozen=True, forbid_unknown_fields=True):
     requests_per_s: what the venue lets one worker send; absent where it names no rate
     call_timeout_s: how long an answer may take
     endpoint, stream: addresses instead of the venue's own, for a test environment; alpaca and crypto
-    second: a second route, for what provably was not sent by the first; alpaca
+    second: a second route, for what provably was not sent by the first
     exchange: its name in ccxt; crypto
     host, port, sender, target, username: of the session; fix
     password_file, password_variable: where its password is; fix
@@ -107,6 +111,10 @@ class OpenBroker(Broker, Protocol):
 
     def learn(self, instrument: Instrument) -> None:
         """Take an instrument's symbol, if it is of this venue."""
+        ...
+
+    def routes_used(self) -> Mapping[int, int]:
+        """Calls that each route to its accounts carried to an answer, by number from 1; empty without routes."""
         ...
 
     async def close(self) -> None:
@@ -160,6 +168,9 @@ class ByAccount:
     async def fills(self, account_id: str, cursor: str = "") -> FillPage:
         return await self.of(account_id).fills(account_id, cursor)
 
+    def routes_used(self) -> Mapping[int, int]:
+        return summed(broker.routes_used() for broker in self._brokers.values())
+
     def reports(self) -> AsyncIterator[ExecutionReport]:
         raise AssertionError("each account has reports of its own: ask `of` it")
 
@@ -208,10 +219,21 @@ def _require_one_account(venue: str, options: BrokerOptions) -> None:
         if lost:
             raise BrokerUnusable(f"{venue} has no second route for the second keys of {' '.join(lost)}; name it")
         return
-    if options.kind is not Kind.ALPACA:
+    if options.kind is Kind.PAPER:
         raise BrokerUnusable(f"{venue}: {options.kind} has no second route; take the table `second` out")
-    if not options.second.endpoint or not options.second.stream or options.second.endpoint == options.endpoint:
-        raise BrokerUnusable(f"{venue}: the second route needs an endpoint and a stream other than the first one's")
+    streams = options.kind is Kind.ALPACA
+    if lost and not streams:
+        raise BrokerUnusable(f"{venue}: the same keys open both routes; take the second keys of {' '.join(lost)} out")
+    if not options.second.endpoint or options.second.endpoint == options.endpoint:
+        raise BrokerUnusable(f"{venue}: the second route needs an endpoint other than the first one's")
+    if bool(options.second.stream) is not streams:
+        raise BrokerUnusable(f"{venue}: the second route {'needs a' if streams else 'has no'} stream")
+    if options.kind is Kind.FIX:
+        host, _, port = options.second.endpoint.rpartition(":")
+        if not host or not port.isdecimal():
+            raise BrokerUnusable(f"{venue}: the second route needs its endpoint as host:port")
+        if (host, int(port)) == (options.host, options.port):
+            raise BrokerUnusable(f"{venue}: the second route is the first one's address")
 
 
 def _keys(venue: str, account_id: str, one: KeyOptions, environ: Mapping[str, str] | None) -> tuple[str, str]:
@@ -284,6 +306,7 @@ def _crypto(
         venue=venue,
         modes=frozenset({mode}),
         endpoint=options.endpoint,
+        second="" if options.second is None else options.second.endpoint,
         typed_venue=typed,
         answer_s=options.call_timeout_s,
         poll_s=min(1.0, options.audit_s),
@@ -304,10 +327,14 @@ def _fix(
     password = ""
     if options.password_file or options.password_variable:
         password = named(f"the password of {venue}", options.password_file, options.password_variable, environ)
+    second = "" if options.second is None else options.second.endpoint
+    second_host, _, second_port = second.rpartition(":")
     settings = FixSettings(
         venue=venue,
         host=options.host,
         port=options.port,
+        second_host=second_host,
+        second_port=int(second_port or 0),
         sender=options.sender,
         target=options.target,
         folder=folder / f"fix-{venue}",

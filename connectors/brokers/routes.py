@@ -19,7 +19,8 @@ before an order tries it again.
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -43,6 +44,7 @@ class Routes(Generic[R]):
     """The routes to one account, the preferred one first.
 
     last: the route that was answered last.
+    carried: calls that each route carried to an answer, by its number from 1.
     """
 
     def __init__(
@@ -62,6 +64,7 @@ class Routes(Generic[R]):
         """
         self.all = tuple(routes)
         self.last = self.all[0]
+        self.carried: Counter[int] = Counter(dict.fromkeys(range(1, len(self.all) + 1), 0))
         self._who = who
         self._ask = admit
         self._failures_max = failures_max
@@ -140,6 +143,7 @@ class Routes(Generic[R]):
             else:
                 self._note(number, rests, well=True)
                 self.last = self.all[number]
+                self.carried[number + 1] += 1
                 if errors or (number and rests is self._changes):
                     why = none_left(errors) if errors else "route 1 rests"
                     _LOG.warning("%s: %s went by route %d: %s", self._who, what, number + 1, why)
@@ -156,6 +160,14 @@ class Routes(Generic[R]):
         if rest.failures >= self._failures_max and len(self.all) > 1:
             rest.until_s = self._now_s() + self._rest_s
             self._admitted.discard(number)
+
+
+def summed(counts: Iterable[Mapping[int, int]]) -> Counter[int]:
+    """Of several accounts what each route carried; also of a route that carried nothing."""
+    total: Counter[int] = Counter()
+    for one in counts:
+        total.update(one)
+    return total
 
 
 def none_left(errors: Sequence[ConnectorError]) -> ConnectorError:

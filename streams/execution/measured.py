@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from schemas import metrics
@@ -26,10 +26,19 @@ class Measured:
     """Counts what execution does; `called` and `sending` are for it, `before` is for the door.
 
     venues: those of our brokers; each has its numbers, also where nothing happened.
+    routes: by venue, what its routes carried, by their numbers.
     """
 
-    def __init__(self, venues: Sequence[str], mode: Mode, exporter: "Exporter", role: str):
+    def __init__(
+        self,
+        venues: Sequence[str],
+        mode: Mode,
+        exporter: "Exporter",
+        role: str,
+        routes: Mapping[str, Callable[[], Mapping[int, int]]] | None = None,
+    ):
         self._execution: Execution | None = None
+        self._routes = dict(routes or {})
         self._role = role
         self._wall_time = mode is not Mode.REPLAY
         self._began_us = time.time_ns() // 1000
@@ -87,6 +96,9 @@ class Measured:
             yield Sample(metrics.COMMANDS_OUTSTANDING, self._role, (venue,), count)
         for labels, count in self._not_sent.copy().items():
             yield Sample(metrics.NOT_SENT, self._role, labels, count)
+        for venue, carried in self._routes.items():
+            for route, count in carried().items():
+                yield Sample(metrics.BROKER_ROUTE_CALLS, self._role, (venue, str(route)), count)
         if self._execution is None:
             return
         active = Counter(kill.scope for kill in self._execution.kills.values() if kill.verb is not KillVerb.RESUME)

@@ -18,7 +18,10 @@ from tests.dashboards.test_prometheus import PROMETHEUS, Prometheus, scraping, u
 
 pytestmark = [pytest.mark.servers, pytest.mark.slow]
 
-ABSENT = {metrics.TRANSACTIONS_ABORTED.name: "no transaction was aborted"}
+ABSENT = {
+    metrics.TRANSACTIONS_ABORTED.name: "no transaction was aborted",
+    metrics.BROKER_ROUTE_CALLS.name: "the paper venue is here: there is no route to it",
+}
 """Metrics without a sample in an engine that is well, and why."""
 
 

@@ -8,6 +8,7 @@ from connectors.brokers.alpaca.account import Account
 from connectors.brokers.alpaca.endpoints import AlpacaAccount, Endpoint, Manners, Route
 from connectors.brokers.alpaca.reports import Reports
 from connectors.brokers.alpaca.translate import TIMES, TYPES, Symbols
+from connectors.brokers.routes import summed
 from connectors.errors import Refused
 from connectors.protocols import Capabilities, ClientIdUnique, FillPage
 from schemas.execution import ExecutionReport, HeldCash, HeldPosition
@@ -148,6 +149,10 @@ class AlpacaBroker:
             for carrier in carriers:
                 carrier.cancel()
             await asyncio.gather(*carriers, return_exceptions=True)
+
+    def routes_used(self) -> Mapping[int, int]:
+        """Calls that each route carried to an answer, of all accounts."""
+        return summed(account.calls.routes.carried for account in self._accounts.values())
 
     async def close(self) -> None:
         """Close the connections."""

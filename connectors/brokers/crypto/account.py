@@ -1,19 +1,17 @@
 """One account at one crypto venue, asked through ccxt."""
 
-import asyncio
 import json
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
-from urllib.parse import urlsplit
 
-from connectors.brokers.crypto import shapes, words
-from connectors.brokers.crypto.calls import LOG, ccxt, change, read
+from connectors.brokers.crypto import words
+from connectors.brokers.crypto.calls import ccxt
 from connectors.brokers.crypto.dialects import Fills, Find, UnfitId
+from connectors.brokers.crypto.exchanges import Exchanges
 from connectors.brokers.crypto.settings import CryptoAccount, CryptoSettings
-from connectors.brokers.crypto.throttle import Throttle
 from connectors.brokers.crypto.words import Speaker, Structure, Unreadable, number, split, text, time_us
 from connectors.errors import Refused, Unavailable
 from schemas.execution import ExecutionReport, HeldCash, HeldPosition
@@ -41,72 +39,17 @@ class Account:
         self.account_id = account.account_id
         self.dialect = settings.dialect
         self.say = Speaker(settings.venue, account.account_id, settings.dialect, instruments)
-        self._settings = settings
-        self._account = account
         self._instruments = instruments
         self._who = f"{settings.venue} account {account.account_id}"
-        self._exchange: Any = None
+        self.exchanges = Exchanges(settings, account, self._who)
         self._orders: OrderedDict[str, Structure] = OrderedDict()
-        self._door = asyncio.Lock()
-
-    async def exchange(self) -> Any:
-        """ccxt's exchange with its markets, and the account that it should be. Raises Unavailable or Refused."""
-        async with self._door:
-            if self._exchange is None:
-                exchange = self._new()
-                try:
-                    await read(f"{self._who}: its markets", exchange.load_markets)
-                    await self._verify(exchange)
-                except BaseException:
-                    await exchange.close()
-                    raise
-                self._exchange = exchange
-        return self._exchange
-
-    async def _verify(self, exchange: Any) -> None:
-        if self.dialect.tells_account and self._account.fingerprint:
-            told = await read(f"{self._who}: whose it is", exchange.fetch_balance)
-            if str((told.get("info") or {}).get("uid", "")) != self._account.fingerprint:
-                why = "is not the one configured; correct the keys or the fingerprint"
-                raise Refused(f"{self._who}: the account that these keys open {why}", code="WRONG_ACCOUNT")
-
-    def _new(self) -> Any:
-        library, settings = ccxt(), self._settings
-        exchange = getattr(library, settings.exchange)({
-            "apiKey": self._account.key,
-            "secret": self._account.secret,
-            "timeout": int(settings.answer_s * 1000),
-            "enableRateLimit": settings.throttle,
-            "options": dict(self.dialect.options),
-        })  # fmt: skip
-        # Exact texts instead of floats.
-        exchange.number = str
-        exchange.has["fetchCurrencies"] = False
-        exchange.logger = LOG
-        exchange.on_rest_response = shapes.checked(library.BadResponse)
-        exchange.throttler = Throttle(
-            1000 / exchange.rateLimit,
-            self.dialect.burst,
-            settings.answer_s / 2,
-            lambda: library.RateLimitExceeded("its turn did not come in time; nothing was sent"),
-        )
-        if settings.endpoint:
-            there = urlsplit(settings.endpoint)
-            api: dict[str, str] = exchange.urls["api"]
-            exchange.urls["api"] = {
-                name: urlsplit(url)._replace(scheme=there.scheme, netloc=there.netloc).geturl()
-                for name, url in api.items()
-            }
-        return exchange
 
     async def close(self) -> None:
-        if self._exchange is not None:
-            await self._exchange.close()
-            self._exchange = None
+        await self.exchanges.close()
 
     async def place(self, order: SubmitOrder, symbol: str) -> Structure:
         """Place the order; what the venue says of it, which may be little."""
-        exchange = await self.exchange()
+        exchange = await self.exchanges.one()
         name = self._encoded(order.client_order_id)
         kind = "market" if order.order_type is OrderType.MARKET else "limit"
         side = "buy" if order.side is Side.BUY else "sell"
@@ -121,8 +64,10 @@ class Account:
             more["postOnly"] = True
         if order.reduce_only and self.dialect.perpetual:
             more["reduceOnly"] = True
-        what = f"{self._who}: submit {order.client_order_id}"
-        answer = await change(what, lambda: exchange.create_order(symbol, kind, side, amount, price, more))
+        what = f"submit {order.client_order_id}"
+        answer = await self.exchanges.change(
+            what, lambda exchange: exchange.create_order(symbol, kind, side, amount, price, more)
+        )
         return self.note({**answer, "clientOrderId": name})
 
     def _exact(self, to_precision: Any, symbol: str, number: str, what: str) -> str:
@@ -137,9 +82,9 @@ class Account:
 
     async def cancel(self, order: Structure) -> None:
         """Cancel by the venue's id."""
-        exchange = await self.exchange()
-        what = f"{self._who}: cancel {order.get('id')}"
-        await change(what, lambda: exchange.cancel_order(text(order.get("id"), "order id"), order.get("symbol")))
+        order_id = text(order.get("id"), "order id")
+        symbol = order.get("symbol")
+        await self.exchanges.change(f"cancel {order_id}", lambda exchange: exchange.cancel_order(order_id, symbol))
 
     async def find(self, client_order_id: str, broker_order_id: str, symbol: str) -> Structure | None:
         """The order by the venue's id or our name; None where the venue knows none. Raises Unavailable or Refused."""
@@ -154,43 +99,41 @@ class Account:
         return None if found is None else self.note(found)
 
     async def _look_up(self, name: str, order_id: str, symbol: str) -> Structure | None:
-        exchange = await self.exchange()
-        what = f"{self._who}: order {name}"
+        what, ask = f"order {name}", self.exchanges.read
         if order_id:
-            return dict(await read(what, lambda: exchange.fetch_order(order_id, symbol)))
+            return dict(await ask(what, lambda exchange: exchange.fetch_order(order_id, symbol)))
         if self.dialect.find is Find.BY_NAME:
             more = {"origClientOrderId": name}
-            return dict(await read(what, lambda: exchange.fetch_order("", symbol, more)))
+            return dict(await ask(what, lambda exchange: exchange.fetch_order("", symbol, more)))
         if self.dialect.find is Find.BY_STATUS:
-            listed = await read(what, lambda: exchange.fetch_orders(None, None, None, {"cliOrdIds": name}))
+            named = {"cliOrdIds": name}
+            listed = await ask(what, lambda exchange: exchange.fetch_orders(None, None, None, named))
             # Orders that ended more than some seconds ago are in the history only.
-            listed = listed or await self._history(exchange, name)
+            listed = listed or await self._history(name)
         else:
             more = {"clientOrderId": name}
-            listed = await read(what, lambda: exchange.fetch_open_orders(None, None, None, more))
-            listed = listed or await read(what, lambda: exchange.fetch_closed_orders(None, None, None, more))
+            listed = await ask(what, lambda exchange: exchange.fetch_open_orders(None, None, None, more))
+            listed = listed or await ask(what, lambda exchange: exchange.fetch_closed_orders(None, None, None, more))
         mine = [one for one in listed if one.get("clientOrderId") == name]
         return dict(mine[0]) if mine else None
 
-    async def _history(self, exchange: Any, name: str) -> list[Structure]:
-        told = await read(f"{self._who}: history", lambda: exchange.historyGetOrders({"count": _HISTORY}))
+    async def _history(self, name: str) -> list[Structure]:
+        told = await self.exchanges.read("history", lambda exchange: exchange.historyGetOrders({"count": _HISTORY}))
         found = words.from_history(told.get("elements") or [], name)
         if found is None:
             return []
-        market = exchange.safe_market(str(found["symbol"]).upper())
+        market = (await self.exchanges.one()).safe_market(str(found["symbol"]).upper())
         return [{**found, "symbol": market["symbol"]}]
 
     async def open_orders(self) -> list[Structure]:
         """Working orders, oldest first."""
-        exchange = await self.exchange()
-        listed = await read(f"{self._who}: open orders", exchange.fetch_open_orders)
+        listed = await self.exchanges.read("open orders", lambda exchange: exchange.fetch_open_orders())
         return sorted((self.note(one) for one in listed), key=time_us)
 
     async def positions(self) -> list[HeldPosition]:
-        exchange = await self.exchange()
         if not self.dialect.perpetual:
             return (await self._balance())[0]
-        told = await read(f"{self._who}: positions", exchange.fetch_positions)
+        told = await self.exchanges.read("positions", lambda exchange: exchange.fetch_positions())
         held = [self._spoken(self.say.position, one) for one in told]
         return sorted((one for one in held if one.quantity), key=lambda one: one.instrument_id)
 
@@ -198,8 +141,7 @@ class Account:
         return (await self._balance())[1]
 
     async def _balance(self) -> tuple[list[HeldPosition], list[HeldCash]]:
-        exchange = await self.exchange()
-        told = await read(f"{self._who}: balance", exchange.fetch_balance)
+        told = await self.exchanges.read("balance", lambda exchange: exchange.fetch_balance())
         known = {} if self.dialect.perpetual else self._instruments
         try:
             return split(told, known)
@@ -222,7 +164,7 @@ class Account:
         if self.dialect.fills is Fills.BY_SYMBOL_AND_ID:
             where = (await self._fills_by_id({}))[1]
         else:
-            page = await self._trades(await self.exchange(), None, None, None, {})
+            page = await self._trades(None, None, None, {})
             where = _place_after({text(trade.get("id"), "trade id"): trade for trade in page}, 0)
         return _written(where)
 
@@ -246,14 +188,14 @@ class Account:
 
     async def _fills_by_id(self, where: dict[str, Any]) -> tuple[list[Structure], dict[str, Any]]:
         """Of each instrument that we trade, by the number after the last one."""
-        exchange = await self.exchange()
+        markets = (await self.exchanges.one()).markets
         trades: list[Structure] = []
         for symbol in sorted(self._instruments):
-            if symbol not in exchange.markets:
+            if symbol not in markets:
                 continue
             for _ in range(_PAGES_MAX):
                 more = {"fromId": str(int(where.get(symbol, "-1")) + 1)}
-                page = await self._trades(exchange, symbol, None, self.dialect.page, more)
+                page = await self._trades(symbol, None, self.dialect.page, more)
                 if page:
                     where[symbol] = str(max(int(text(trade.get("id"), "trade id")) for trade in page))
                 trades += page
@@ -263,36 +205,35 @@ class Account:
 
     async def _fills_by_time(self, where: dict[str, Any]) -> tuple[list[Structure], dict[str, Any]]:
         """Of all instruments, from a few seconds before the last one, less those that are known."""
-        exchange = await self.exchange()
         last_ms, known = int(where.get("ms", 0)), set(where.get("known", ()))
         since = max(last_ms - _OVERLAP_MS, 0) or None
         listed: OrderedDict[str, Structure] = OrderedDict()
         more: dict[str, Any] = {}
         for _ in range(_PAGES_MAX):
-            page = await self._trades(exchange, None, since, None, more)
+            page = await self._trades(None, since, None, more)
             fresh = [trade for trade in page if trade.get("id") not in listed]
             listed.update((text(trade.get("id"), "trade id"), trade) for trade in fresh)
             oldest = min(map(_time_ms, page), default=0)
             if not fresh or len(page) < self.dialect.page or oldest < (since or 0):
                 break
             if self.dialect.fills is Fills.BACKWARDS:
-                more = {"lastFillTime": exchange.iso8601(oldest)}
+                more = {"lastFillTime": (await self.exchanges.one()).iso8601(oldest)}
             else:
                 more = {"ofs": len(listed)}
         trades = [trade for name, trade in listed.items() if name not in known and _time_ms(trade) >= (since or 0)]
         return trades, _place_after(listed, last_ms)
 
     async def _trades(
-        self, exchange: Any, symbol: str | None, since: int | None, limit: int | None, more: dict[str, Any]
+        self, symbol: str | None, since: int | None, limit: int | None, more: dict[str, Any]
     ) -> list[Structure]:
-        what = f"{self._who}: fills"
-        return [dict(one) for one in await read(what, lambda: exchange.fetch_my_trades(symbol, since, limit, more))]
+        told = await self.exchanges.read("fills", lambda exchange: exchange.fetch_my_trades(symbol, since, limit, more))
+        return [dict(one) for one in told]
 
     async def _owner(self, order_id: str, symbol: Any) -> Structure:
         """The order behind a trade, as it stands now. Raises Unavailable: a fill is never told without its name."""
-        exchange = await self.exchange()
+        what = f"order {order_id}"
         try:
-            found = await read(f"{self._who}: order {order_id}", lambda: exchange.fetch_order(order_id, symbol))
+            found = await self.exchanges.read(what, lambda exchange: exchange.fetch_order(order_id, symbol))
         except Refused as refused:
             known = self._orders.get(order_id)
             if known is None:

@@ -8,8 +8,9 @@ from typing import Any
 
 from connectors.brokers.crypto.account import Account
 from connectors.brokers.crypto.settings import CryptoAccount, CryptoSettings
-from connectors.brokers.crypto.throttle import urgently
+from connectors.brokers.crypto.throttle import leisurely, urgently
 from connectors.brokers.crypto.words import ENDS, Structure, Unreadable
+from connectors.brokers.routes import summed
 from connectors.errors import Ambiguous, Refused, Unavailable
 from connectors.protocols import Capabilities, ClientIdUnique, FillPage
 from schemas.execution import ExecutionReport, HeldCash, HeldPosition
@@ -53,7 +54,7 @@ class CryptoBroker:
         self._cursors = {account_id: (since or {}).get(account_id, "") for account_id in self._accounts}
         self._resumed = set(since or {})
         self._told: OrderedDict[str, None] = OrderedDict()
-        self._seen: dict[str, tuple[int, Mapping[str, str]]] = {account_id: (0, {}) for account_id in self._accounts}
+        self._seen: dict[str, tuple[int, Mapping[str, str]]] = {account_id: (1, {}) for account_id in self._accounts}
         self._working: dict[str, dict[str, Structure]] = {account_id: {} for account_id in self._accounts}
         self._capabilities = Capabilities(
             venue=settings.venue,
@@ -87,7 +88,7 @@ class CryptoBroker:
     async def _submitted(self, order: SubmitOrder) -> ExecutionReport:
         account = await self._meant(order)
         symbol = self._symbol(order)
-        if symbol not in (await account.exchange()).markets:
+        if symbol not in (await account.exchanges.one()).markets:
             raise Refused(f"{self._settings.venue} does not trade {symbol}", code="UNKNOWN_INSTRUMENT")
         try:
             taken = await account.place(order, symbol)
@@ -230,18 +231,21 @@ class CryptoBroker:
 
     async def _news(self, account_id: str) -> AsyncGenerator[ExecutionReport]:
         """Fills cost most to ask for: they are asked for where an order moved, and now and then."""
-        there = {
-            str(order.get("id")): str(order.get("filled")) for order in await self._account(account_id).open_orders()
-        }
+        with leisurely():
+            working = await self._account(account_id).open_orders()
+        there = {str(order.get("id")): str(order.get("filled")) for order in working}
         looks, before = self._seen[account_id]
         if there != before or self._working[account_id].keys() - there.keys() or not looks % _LOOKS_FOR_FILLS:
-            page = await self.fills(account_id, self._cursors[account_id])
+            with leisurely():
+                page = await self.fills(account_id, self._cursors[account_id])
             for report in page.fills:
                 if report.exec_id not in self._told:
                     yield report
             self._cursors[account_id] = page.cursor
         self._seen[account_id] = (looks + 1, there)
-        for report in await self._ended(account_id, there):
+        with leisurely():
+            ended = await self._ended(account_id, there)
+        for report in ended:
             if report.exec_id not in self._told:
                 yield report
 
@@ -268,6 +272,10 @@ class CryptoBroker:
         self._told[report.exec_id] = None
         if len(self._told) > _TOLD_MAX:
             self._told.popitem(last=False)
+
+    def routes_used(self) -> Mapping[int, int]:
+        """Calls that each route carried to an answer, of all accounts."""
+        return summed(account.exchanges.routes.carried for account in self._accounts.values())
 
     async def close(self) -> None:
         """Close the connections."""

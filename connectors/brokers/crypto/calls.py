@@ -22,6 +22,7 @@ LOG = logging.getLogger("quantumleap.crypto")
 LOG.setLevel(logging.INFO)
 _REASONED = re.compile(r'"code":\s*-(11|2\d|4\d|5\d)\d\d\b|"E(Order|Query|Trade|Funding|General:Invalid arguments)')
 """Codes by which Binance and Kraken refuse an order or a request; others may mean that they do not know themselves."""
+_TOO_OFTEN_S = 1.0
 _EXPIRED = ("-2015", "-2014", "EAPI:Invalid key", "authenticationError")
 
 
@@ -61,11 +62,12 @@ async def _called(what: str, call: Callable[[], Awaitable[T]], *, changes: bool)
 def _meaning(library: Any, what: str, error: Exception, changes: bool) -> ConnectorError:
     words = f"{type(error).__name__}: {error}"[:300]
     if _never_connected(error):
-        return Unavailable(f"{what} was not sent ({words}); it may be repeated")
+        return Unavailable(f"{what} was not sent ({words}); it may be repeated", unsent=True)
     if any(word in str(error) for word in _EXPIRED):
         return Refused(f"{what} was refused: the keys are no good ({words}); renew them", code="UNAUTHORIZED")
     if isinstance(error, library.RateLimitExceeded | library.DDoSProtection):
-        return Unavailable(f"{what} came too often ({words}); wait, then repeat it")
+        # Another route to the same account would only come oftener.
+        return Unavailable(f"{what} came too often ({words}); wait, then repeat it", retry_after_s=_TOO_OFTEN_S)
     if isinstance(error, library.InvalidNonce):
         return Unavailable(f"{what} was outside the venue's time window ({words}); set the clock, then repeat it")
     # The bare class is what ccxt raises for codes that it does not know.

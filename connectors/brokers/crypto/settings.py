@@ -26,6 +26,7 @@ class CryptoSettings:
     exchange: its name in ccxt, one of `DIALECTS`.
     venue: its name to us.
     endpoint: scheme and host instead of the venue's own, for a test environment.
+    second: the same of another address of the same venue, which the same keys open: the second route; empty for none.
     modes: orders of other modes are refused; with LIVE, `typed_venue` must be the venue's name, and every account must
         have a fingerprint.
     answer_s: how long an answer may take.
@@ -37,6 +38,7 @@ class CryptoSettings:
     venue: str
     modes: frozenset[Mode]
     endpoint: str = ""
+    second: str = ""
     typed_venue: str = ""
     answer_s: float = 10.0
     poll_s: float = 1.0
@@ -45,6 +47,11 @@ class CryptoSettings:
     @property
     def dialect(self) -> Dialect:
         return DIALECTS[self.exchange]
+
+    @property
+    def endpoints(self) -> tuple[str, ...]:
+        """The addresses, the preferred one first."""
+        return (self.endpoint, self.second) if self.second else (self.endpoint,)
 
     def check(self, account: CryptoAccount) -> None:
         """Raise ValueError for an unknown exchange, and where real money is traded without the words and numbers."""

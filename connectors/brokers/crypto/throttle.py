@@ -11,28 +11,39 @@ from contextvars import ContextVar
 from heapq import heappop, heappush
 from itertools import count
 
-KEPT = 1 / 3
-"""Share of the bucket that is kept for what is urgent, and for this account's next process, which begins with a full
-bucket while the venue remembers. With less, the first comparison with the venue is over before an order grows old."""
-
-_URGENT: ContextVar[bool] = ContextVar("urgent", default=False)
+KEPT = (0.0, 1 / 6, 1 / 2)
+"""Share of the bucket that is left alone: by orders none; by questions so much that the next order finds something; the
+most by what is only asked to hear news, which is heard later too. A new process begins with a full bucket, though the
+venue may remember otherwise: it needs most of it to compare itself with the venue before orders grow old."""
+_URGENT, _ASKED, _LEISURELY = range(3)
+_PRESSING: ContextVar[int] = ContextVar("pressing", default=_ASKED)
 
 
 @contextmanager
 def urgently() -> Iterator[None]:
     """What is asked within goes before what is not: an order, a cancel, or what became of one."""
-    before = _URGENT.set(True)
+    before = _PRESSING.set(_URGENT)
     try:
         yield
     finally:
-        _URGENT.reset(before)
+        _PRESSING.reset(before)
+
+
+@contextmanager
+def leisurely() -> Iterator[None]:
+    """What is asked within goes after all else."""
+    before = _PRESSING.set(_LEISURELY)
+    try:
+        yield
+    finally:
+        _PRESSING.reset(before)
 
 
 class Throttle:
     """A bucket of tokens, which requests cost as ccxt counts them.
 
-    It fills by `per_s` up to `burst`. What is urgent goes while there is no debt, the rest while `KEPT` of it is there.
-    What costs nothing does not wait.
+    It fills by `per_s` up to `burst`. A request goes while there is more than `KEPT` says, and may leave a debt. What
+    costs nothing does not wait.
     """
 
     def __init__(self, per_s: float, burst: float, patience_s: float, too_late: Callable[[], Exception]):
@@ -43,7 +54,7 @@ class Throttle:
         self._too_late = too_late
         self._tokens = burst
         self._filled_s: float | None = None
-        self._queue: list[tuple[bool, int, float, asyncio.Future[None]]] = []
+        self._queue: list[tuple[int, int, float, asyncio.Future[None]]] = []
         self._numbers = count()
         self._pump: asyncio.TimerHandle | None = None
 
@@ -52,12 +63,12 @@ class Throttle:
         price = 1.0 if cost is None else cost
         if not price:
             return
-        urgent = _URGENT.get()
+        pressing = _PRESSING.get()
         mine = asyncio.get_running_loop().create_future()
-        heappush(self._queue, (not urgent, next(self._numbers), price, mine))
+        heappush(self._queue, (pressing, next(self._numbers), price, mine))
         self._let_through()
         try:
-            async with asyncio.timeout(self._patience_s if urgent else None):
+            async with asyncio.timeout(None if pressing else self._patience_s):
                 await mine
         except TimeoutError as error:
             raise self._too_late() from error
@@ -69,9 +80,9 @@ class Throttle:
         self._pump = None
         loop = asyncio.get_running_loop()
         while self._queue:
-            later, _, price, waiting = self._queue[0]
+            pressing, _, price, waiting = self._queue[0]
             if not waiting.done():
-                lacks = (self._burst * KEPT if later else 0.0) - self._filled(loop.time())
+                lacks = self._burst * KEPT[pressing] - self._filled(loop.time())
                 if lacks > 0:
                     self._pump = loop.call_later(lacks / self._per_s, self._let_through)
                     return

@@ -2,7 +2,7 @@
 
 import itertools
 import time
-from collections.abc import AsyncGenerator, Callable, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 
 from msgspec.structs import replace
 
@@ -288,6 +288,10 @@ class FixBroker:
                 await self._dialogue.logon()
                 continue
             await self._dialogue.news.wait()
+
+    def routes_used(self) -> Mapping[int, int]:
+        """None: one session, which QuickFIX keeps at one address or the other."""
+        return {}
 
     async def close(self) -> None:
         """Log out, and end the session's threads."""

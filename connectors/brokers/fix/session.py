@@ -229,12 +229,20 @@ def _configuration(settings: FixSettings) -> str:
         f"TargetCompID={settings.target}",
         f"SocketConnectHost={settings.host}",
         f"SocketConnectPort={settings.port}",
+        *_second_address(settings),
         "ValidateUserDefinedFields=N",
         "ValidateFieldsOutOfOrder=N",
     ]
     known = dictionary.is_file()
     lines += ["UseDataDictionary=Y", f"DataDictionary={dictionary}"] if known else ["UseDataDictionary=N"]
     return "\n".join(lines) + "\n"
+
+
+def _second_address(settings: FixSettings) -> list[str]:
+    """QuickFIX tries its addresses in turn, each time it connects: one session, with its sequence numbers."""
+    if not settings.second_port:
+        return []
+    return [f"SocketConnectHost1={settings.second_host}", f"SocketConnectPort1={settings.second_port}"]
 
 
 def plain(message: str) -> str:

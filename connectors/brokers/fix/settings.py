@@ -21,6 +21,7 @@ class FixSettings:
     """One session with one counterparty.
 
     folder: where sequence numbers and the journal of what was told are kept; it outlives the process.
+    second_host, second_port: where the same session is kept too, tried in turn with the first; none without a port.
     modes: orders of other modes are refused; with LIVE, `typed_venue` must be the venue's name.
     password: sent in the Logon, written nowhere.
     client_id_unique: for how long the counterparty refuses a ClOrdID that it has seen.
@@ -38,6 +39,8 @@ class FixSettings:
     target: str
     folder: Path
     modes: frozenset[Mode]
+    second_host: str = ""
+    second_port: int = 0
     username: str = ""
     password: str = field(default="", repr=False)
     typed_venue: str = ""

@@ -1,7 +1,7 @@
 """The paper venue as a broker: the same promises as any other, kept without a network."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 
 from connectors.brokers.paper.orders import exec_id, report
 from connectors.brokers.paper.venue import PaperVenue
@@ -44,6 +44,10 @@ class PaperBroker:
     def fund(self, movement: CashMovement) -> None:
         """Take money in or give it out; the same movement twice is one."""
         self._venue.fund(movement.account_id, movement.movement_id, movement.currency, movement.amount)
+
+    def routes_used(self) -> Mapping[int, int]:
+        """None: the venue is here."""
+        return {}
 
     async def close(self) -> None:
         """Nothing is open."""

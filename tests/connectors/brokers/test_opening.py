@@ -113,10 +113,13 @@ def test_a_second_route_may_have_keys_of_its_own_and_shows_none(tmp_path: Path) 
 @pytest.mark.parametrize(
     ("wanted", "why"),
     [
-        ({"kind": "fix", "second": SECOND}, "fix has no second route"),
-        ({"kind": "crypto", "second": SECOND}, "crypto has no second route"),
+        ({"kind": "paper", "second": SECOND}, "paper has no second route"),
+        ({"kind": "crypto", "second": SECOND}, "has no stream"),
+        ({"kind": "fix", "second": SECOND}, "has no stream"),
+        ({"kind": "fix", "host": "a", "port": 1, "second": {"endpoint": "a:1"}}, "the first one's address"),
+        ({"kind": "fix", "host": "a", "port": 1, "second": {"endpoint": "a"}}, "host:port"),
         ({"endpoint": SECOND["endpoint"], "second": SECOND}, "other than the first"),
-        ({"second": {**SECOND, "stream": ""}}, "needs an endpoint and a stream"),
+        ({"second": {**SECOND, "stream": ""}}, "needs a stream"),
         ({"accounts": {"alice": {"number": "PA1", "second": {"key_variable": "KEY"}}}}, "no second route for"),
     ],
 )

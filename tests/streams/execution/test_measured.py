@@ -39,7 +39,7 @@ class Bench:
 
     def __init__(self, *script: Any, mode: Mode = Mode.REPLAY):
         self.exporter = Exporter("paper")
-        measured = Measured(["PAPER"], mode, self.exporter, "execution")
+        measured = Measured(["PAPER"], mode, self.exporter, "execution", {"PAPER": lambda: {1: 7, 2: 0}})
         self.execution = Execution(
             {"PAPER": ScriptedBroker(*script)}, mode, policy=QUICK, called=measured.called, sending=measured.sending
         )
@@ -58,6 +58,11 @@ class Bench:
             if match := re.fullmatch(rf"{metric.name}{end}{{(.*)}} (\S+)", line):
                 found[match[1]] = float(match[2])
         return found
+
+
+def test_each_route_has_the_number_of_calls_that_it_carried() -> None:
+    told = Bench().told(metrics.BROKER_ROUTE_CALLS)
+    assert {labels.partition('route="')[2][0]: count for labels, count in told.items()} == {"1": 7.0, "2": 0.0}
 
 
 def test_every_venue_and_scope_has_a_number_before_anything_happens() -> None:

@@ -42,6 +42,12 @@ class Line:
         """Let nobody connect."""
         self._open = False
 
+    def leave(self) -> None:
+        """Reset every connection, and be gone: whoever comes now is refused."""
+        assert self._server is not None
+        self._server.close()
+        self.cut()
+
     def break_off(self) -> None:
         """Reset every connection, and from now on each new one as soon as something was said on it."""
         self._breaks_off = True

@@ -463,3 +463,33 @@ def test_an_account_that_the_venue_does_not_give_us_gets_no_order(scene: Scene) 
     assert not scene.names()
     with scene.at.judge() as judge:
         assert not judge.orders("SOMEBODY-ELSES")
+
+
+def test_a_session_whose_first_address_is_gone_goes_on_at_the_second_and_loses_nothing(scene: Scene) -> None:
+    a, b = name(scene, "a"), name(scene, "b")
+
+    async def whole() -> None:
+        async with Line(scene.port) as line:
+            broker = scene.broker(port=line.port, second_host="127.0.0.1", second_port=scene.port)
+            try:
+                async with listening(broker) as heard:
+                    await broker.submit(buy(a, 10, **limit("90")))
+                    line.leave()
+                    scene.fill("1", of=a)
+                    await until(lambda: heard.trades() == scene.fills())
+                    await broker.submit(buy(b, 10, **limit("90")))
+            finally:
+                await broker.close()
+
+    asyncio.run(asyncio.wait_for(whole(), 120))
+    assert scene.names() == [a, b]
+
+
+def test_a_session_begins_at_the_second_address_where_nobody_is_at_the_first(scene: Scene) -> None:
+    a = name(scene, "a")
+
+    async def act(broker: FixBroker) -> None:
+        await broker.submit(buy(a, 10, **limit("90")))
+
+    scene.play(act, port=choose_free(), second_host="127.0.0.1", second_port=scene.port)
+    assert scene.names() == [a]
