@@ -10,7 +10,7 @@ FAULTS ?= 200
 CASES ?= 10000
 ARGS ?=
 
-.PHONY: help setup run backtest test soak check .types .units fix bench simulate docs clean
+.PHONY: help setup run backtest test soak coverage check .types .units fix bench simulate docs clean
 
 help: ## Print the verbs
 	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +43,14 @@ soak: $(READY) ## All tests that take long: properties in 10,000 cases, faults, 
 	@$(BIN)/python -m pytest -m "slow or faults" $(ARGS)
 	@$(BIN)/python -m tests.faults --faults $(FAULTS)
 	@$(BIN)/python -m tests.soak --orders $(ORDERS)
+
+coverage: $(READY) ## Lines and branches of schemas, connectors and streams that tests reach; 90 % of each are expected
+	@$(BIN)/coverage erase
+	@$(BIN)/coverage run -m pytest -q -m "not slow and not faults" tests
+	@$(BIN)/coverage combine -q
+	@missed=0; for part in schemas connectors streams; do \
+	  printf '%-11s' $$part; $(BIN)/coverage report --include="$$part/*" --format=total --precision=1 --fail-under=90 || missed=1; \
+	done; exit $$missed
 
 # Not among the unit tests: whole commands, boards, oracles, contracts of brokers and simulated crashes, which `make test` runs.
 BIG := tests/contracts tests/streams/commands tests/dashboards tests/oracles tests/simulation tests/journeys

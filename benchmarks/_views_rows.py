@@ -117,7 +117,7 @@ STATEMENTS: dict[str, str] = {
         "winning_trades": "intDiv(i, 2)", "turnover": "toDecimal128(i, 12)", "unrealised_pnl": "toDecimal128(i % 100, 12)",
         "equity": "toDecimal128(1000000 + i % 1000, 12)", "peak_equity": "toDecimal128(1001000, 12)",
         "drawdown": "toDecimal128(0.001, 12)",
-    }).replace("{days} * 86400e6 / {orders}", "{days} * 86400e6 / ({orders} / 4)"),
+    }).replace(f"({DAYS} * 86400e6 / {{orders}})", f"({DAYS} * 86400e6 / ({{orders}} / 4))"),
     "risk_snapshot": _insert("risk_snapshot", "accounts.events", "1", "{orders} / 2", {
         "event_time": "at", "account_id": "account", "equity": "toDecimal128(1000000 + i % 1000, 12)",
         "gross_exposure": "toDecimal128(500000, 12)", "net_exposure": "toDecimal128(100000, 12)",

@@ -3,10 +3,10 @@
 Three kinds of steps, each harmless to repeat, so one that was interrupted is simply run again:
 
 1. numbered steps (`STEPS`), each once, for what the records do not say;
-2. the tables of the records: a missing table is made, a missing column or index is added (an index knows the rows
-   that come or are merged from then on). Records only ever gain fields, so
-   nothing else can be needed; a column of another type is refused, and no column is ever dropped;
-3. the views and summaries of `views/`, replaced where their text differs.
+2. the tables of the records: a missing table is made, a missing column, index or projection is added (an index knows
+   the rows that come or are merged from then on; a projection is made of all, in the background). Records only ever
+   gain fields, so nothing else can be needed; a column of another type is refused, and no column is ever dropped;
+3. the views and summaries of `views/`, replaced where their text or their refresh differs.
 
 A process that is older than the database leaves it alone: its columns are all there.
 """
@@ -18,7 +18,7 @@ from os import getpid
 
 from connectors.clickhouse.client import ClickHouse
 from connectors.clickhouse.lock import locked
-from connectors.clickhouse.tables import CHUNKS, Table, tables
+from connectors.clickhouse.tables import CHUNKS, KEEPS_PROJECTIONS, Table, tables
 from connectors.clickhouse.views import views
 
 POSITIONS = "sink_positions"
@@ -80,11 +80,13 @@ def migrate(server: ClickHouse, *, owner: str | None = None) -> list[str]:
 def _lacking(server: ClickHouse) -> list[tuple[str, str]]:
     """What is to be done, in words and as statements, in order."""
     database = server.database
-    known, indexed = _columns(server), _indexes(server)
+    known, indexed, projected = _columns(server), _indexes(server), _projections(server)
     todo: list[tuple[str, str]] = []
     todo += _steps(server, known)
     for table in tables():
         todo += _conformed(table, known.get(table.name), indexed.get(table.name, set()), database)
+        if table.name in known:
+            todo += _projected(table, projected.get(table.name, set()), database)
     todo += _views(server)
     return todo
 
@@ -138,6 +140,23 @@ def _conformed(table: Table, known: dict[str, str] | None, indexed: set[str], da
     return [(f"add {' and '.join(what)} to {table.name}", alter)]
 
 
+def _projected(table: Table, known: set[str], database: str) -> list[tuple[str, str]]:
+    """The projections that an earlier table lacks. One added and not made yet answers from the rows, only slower."""
+    lacking = [name for name in table.projections if name not in known]
+    if not lacking:
+        return []
+    name = f"ALTER TABLE `{database}`.`{table.name}`"
+    adds = ", ".join(
+        f"ADD PROJECTION IF NOT EXISTS {table.projections[one].removeprefix('PROJECTION ')}" for one in lacking
+    )
+    makes = ", ".join(f"MATERIALIZE PROJECTION {one}" for one in lacking)
+    return [
+        (f"let {table.name} keep projections", f"{name} MODIFY SETTING {KEEPS_PROJECTIONS}"),
+        (f"add {len(lacking)} projections to {table.name}", f"{name} {adds}"),
+        (f"make {len(lacking)} projections of {table.name}", f"{name} {makes}"),
+    ]
+
+
 def _spelt(kind: str) -> str:
     """The type as system.columns spells it: names that need no quotes have none."""
     return kind.replace("`limit`", "limit").replace("`", "")
@@ -151,7 +170,7 @@ def _views(server: ClickHouse) -> list[tuple[str, str]]:
     known = dict(rows)
     todo = []
     for view in views():
-        digest = blake2b(view.sql.encode(), digest_size=8).hexdigest()
+        digest = blake2b((view.sql + view.refresh).encode(), digest_size=8).hexdigest()
         comment = f"{view.doc} [{digest}]"
         if known.get(view.name) == comment:
             continue
@@ -174,6 +193,17 @@ def _indexes(server: ClickHouse) -> dict[str, set[str]]:
     rows = server.rows(
         "SELECT table, name FROM system.data_skipping_indices WHERE database = {database:String}",
         {"database": server.database},
+    )
+    known: dict[str, set[str]] = {}
+    for table, name in rows:
+        known.setdefault(table, set()).add(name)
+    return known
+
+
+def _projections(server: ClickHouse) -> dict[str, set[str]]:
+    """Names of the projections by table."""
+    rows = server.rows(
+        "SELECT table, name FROM system.projections WHERE database = {database:String}", {"database": server.database}
     )
     known: dict[str, set[str]] = {}
     for table, name in rows:

@@ -15,7 +15,7 @@ row for whoever reads FINAL, as all views do.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
@@ -39,8 +39,41 @@ FEW = frozenset(
 LOOKED_UP = ("client_order_id", "intent_id", "signal_id", "fill_id", "original_client_order_id")
 """Ids by which people look for single rows; a Bloom filter says in which blocks one cannot be."""
 
+_DAY = "toDate(subtractMicroseconds(event_time, 1))"
+_NEWEST_POSITION = (
+    "quantity", "average_price", "mark", "notional", "realised_pnl", "unrealised_pnl", "fees", "currency",
+)  # fmt: skip
+_NEWEST_PNL = (
+    "currency", "tuple(equity)", "tuple(drawdown)", "realised_pnl", "tuple(unrealised_pnl)", "fees", "fills",
+    "closed_trades", "winning_trades", "turnover",
+)  # fmt: skip
+_NEWEST_EQUITY = ("currency", "equity", "tuple(net_deposits)")
+_FOUR_HOURS = "intDiv(toUnixTimestamp64Micro(event_time), 14400000000)"
+
+
+def _newest(by: tuple[str, ...], what: tuple[str, ...], more: str = "") -> str:
+    keys = ", ".join(by)
+    return f"SELECT {keys}, {', '.join(f'argMax({one}, `offset`)' for one in what)}{more} GROUP BY {keys}"
+
+
+PROJECTIONS: Mapping[str, Mapping[str, str]] = {
+    "position_state": {
+        "newest": _newest(("account_id", "instrument_id"), _NEWEST_POSITION, ", max(event_time)"),
+    },
+    "pnl_snapshot": {"daily": _newest((_DAY, "account_id", "dimension", "member"), _NEWEST_PNL)},
+    "risk_snapshot": {"daily": _newest((_DAY, "account_id"), _NEWEST_EQUITY)},
+    "mark": {
+        "extremes": (f"SELECT instrument_id, {_FOUR_HOURS}, min(low), max(high) GROUP BY instrument_id, {_FOUR_HOURS}"),
+    },
+}
+"""What views ask of whole tables, kept with each part by table and name. Newest, least and greatest only: these are the
+same where a row lies twice. `positions_now`, `pnl_daily`, `equity_daily` and `trades` ask in the same words."""
+
 DEDUPLICATED_INSERTS = 1_000
 """Inserts whose tokens each table remembers: a chunk is repeated long before so many others were written."""
+
+KEEPS_PROJECTIONS = "deduplicate_merge_projection_mode = 'rebuild'"
+"""Without it no table that drops what lies twice may have a projection."""
 
 EVENTS = "events"
 CHUNKS = "sink_chunks"
@@ -79,14 +112,21 @@ class Table:
         found = (column.name for column in self.columns if column.name in LOOKED_UP)
         return {f"by_{name}": f"INDEX by_{name} {name} TYPE bloom_filter GRANULARITY 1" for name in found}
 
+    @property
+    def projections(self) -> dict[str, str]:
+        """Kept answers by name, as CREATE TABLE and ADD PROJECTION write them."""
+        return {name: f"PROJECTION {name} ({sql})" for name, sql in PROJECTIONS.get(self.name, {}).items()}
+
     def create(self, database: str) -> str:
         """Make it, where it is not."""
-        columns = ",\n    ".join([*(column.sql for column in self.columns), *self.indexes.values()])
+        parts = [*(column.sql for column in self.columns), *self.indexes.values(), *self.projections.values()]
+        columns = ",\n    ".join(parts)
+        kept = f", {KEEPS_PROJECTIONS}" if self.projections else ""
         order = ", ".join(f"`{name}`" for name in self.order_by)
         return (
             f"CREATE TABLE IF NOT EXISTS `{database}`.`{self.name}`\n(\n    {columns}\n)\n"
             f"ENGINE = ReplacingMergeTree\nPARTITION BY toYYYYMM(written_at)\nORDER BY ({order})\n{self._ttl}"
-            f"SETTINGS non_replicated_deduplication_window = {DEDUPLICATED_INSERTS}\n"
+            f"SETTINGS non_replicated_deduplication_window = {DEDUPLICATED_INSERTS}{kept}\n"
             f"COMMENT '{self.doc.replace(chr(39), chr(92) + chr(39))}'"
         )
 

@@ -47,6 +47,7 @@ ORDER = (
 
 _DAYS = ("account_id", "day")
 SUMMARIES: Mapping[str, tuple[str, ...]] = {
+    "fills_daily": _DAYS,
     "orders_daily": _DAYS,
     "execution_daily": _DAYS,
     "shortfall_daily": _DAYS,
@@ -60,7 +61,7 @@ FRUGAL = "max_bytes_before_external_group_by = 2000000000, max_bytes_before_exte
 
 REFRESH = "EVERY 15 MINUTE"
 """How old a summary may be; `SYSTEM REFRESH VIEW <name>` renews it at once. One comes after the other."""
-APART_MINUTES = 3
+APART_MINUTES = 2
 
 
 @cache

@@ -1,16 +1,21 @@
 -- What each order cost against paper (Perold 1988), in delay, execution, opportunity and fees that add up; bps by price of decision, arrival, interval and close.
 WITH marks_so_far AS
 (
+    -- Sums up to each time, in which a mark that lies here twice counts once; its last price is the same twice.
     SELECT
         instrument_id AS marked, event_time AS at, toNullable(last) AS last,
-        toNullable(sum(middle) OVER sofar) AS typical, toNullable(count() OVER sofar) AS marks,
-        toNullable(sum(middle * units) OVER sofar) AS traded, toNullable(sum(units) OVER sofar) AS volume
+        toNullable(sum(middle * once) OVER sofar) AS typical, toNullable(sum(once) OVER sofar) AS marks,
+        toNullable(sum(middle * units * once) OVER sofar) AS traded, toNullable(sum(units * once) OVER sofar) AS volume
     FROM
     (
-        SELECT *, toFloat64(low + high + last) / 3 AS middle, toFloat64(ifNull(volume, 0)) AS units
-        FROM `{database}`.mark FINAL
+        SELECT
+            instrument_id, event_time, last, toFloat64(low + high + last) / 3 AS middle,
+            toFloat64(ifNull(volume, 0)) AS units,
+            toInt64(event_id != lagInFrame(event_id) OVER (PARTITION BY instrument_id ORDER BY event_time, event_id
+                ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING)) AS once
+        FROM `{database}`.mark
     )
-    WINDOW sofar AS (PARTITION BY instrument_id ORDER BY event_time ROWS UNBOUNDED PRECEDING)
+    WINDOW sofar AS (PARTITION BY instrument_id ORDER BY event_time RANGE UNBOUNDED PRECEDING)
 )
 SELECT
     began AS time, ended, account_id, strategy_id, provider_id, instrument_id, venue, client_order_id, side, status,
@@ -50,19 +55,47 @@ FROM
         FROM
         (
             SELECT
-                o.account_id AS account_id, o.client_order_id AS client_order_id, o.strategy_id AS strategy_id,
-                o.provider_id AS provider_id, o.instrument_id AS instrument_id, o.side AS side, o.status AS status,
-                o.quantity AS quantity, o.filled_quantity AS filled_quantity, o.average_price AS average_price,
-                o.reference_price AS reference_price, o.began AS began,
-                i.multiplier AS multiplier, i.contract AS contract, i.currency AS currency, s.venue AS venue,
-                ifNull(f.executed_worth, toDecimal256(0, 36)) AS executed_worth,
-                if(f.foreign_fees > 0, NULL, ifNull(f.fees, toDecimal128(0, 12))) AS fees,
-                ifNull(o.acknowledged, o.began) AS arrived,
-                ifNull(f.last_fill, o.moved) AS ended,
+                o.*, i.multiplier AS multiplier, i.contract AS contract, i.currency AS currency,
+                ifNull(acknowledged, began) AS arrived, ifNull(last_fill, moved) AS ended,
                 toDateTime64(toDate(subtractMicroseconds(ended, 1)) + 1, 6, 'UTC') AS day_ends
-            FROM (SELECT * FROM `{database}`.orders WHERE reference_price IS NOT NULL) AS o
-            INNER JOIN (SELECT account_id, client_order_id, venue FROM `{database}`.submit_order FINAL) AS s
-                ON o.account_id = s.account_id AND o.client_order_id = s.client_order_id
+            FROM
+            (
+                -- One grouping of what lies about an order in three tables costs half of joining them.
+                SELECT
+                    account_id, client_order_id, argMax(strategy_id, place) AS strategy_id,
+                    argMax(provider_id, place) AS provider_id, argMax(instrument_id, place) AS instrument_id,
+                    argMax(side, place) AS side, argMax(status, place) AS status, argMax(quantity, place) AS quantity,
+                    argMax(filled, place) AS filled_quantity, argMax(average_price, place) AS average_price,
+                    argMax(reference_price, place) AS reference_price, max(venue) AS venue,
+                    assumeNotNull(min(at)) AS began, assumeNotNull(max(at)) AS moved,
+                    minOrNullIf(assumeNotNull(at), said.status = 'NEW') AS acknowledged,
+                    sum(worth) AS executed_worth, max(filled_at) AS last_fill,
+                    if(sum(foreign_fees) > 0, NULL, sum(fee)) AS fees
+                FROM
+                (
+                    SELECT
+                        account_id, client_order_id, `offset` AS place, toNullable(event_time) AS at, strategy_id,
+                        provider_id, instrument_id, side, status, quantity, cumulative_quantity AS filled, average_price,
+                        reference_price, '' AS venue, toDecimal256(0, 36) AS worth, toDecimal128(0, 12) AS fee,
+                        toUInt8(0) AS foreign_fees, CAST(NULL, 'Nullable(DateTime64(6, \'UTC\'))') AS filled_at
+                    FROM `{database}`.order_event
+                    UNION ALL
+                    SELECT
+                        account_id, client_order_id, -1, NULL, '', '', '', '', '', 0, 0, NULL, NULL, venue, 0, 0, 0, NULL
+                    FROM `{database}`.submit_order
+                    UNION ALL
+                    SELECT
+                        account_id, client_order_id, -1, NULL, '', '', '', '', '', 0, 0, NULL, NULL, '',
+                        multiIf(
+                            contract = 'LINEAR', toDecimal256(quantity, 12) * price * multiplier,
+                            price = 0, toDecimal256(0, 36),
+                            toDecimal256(-toDecimal256(quantity, 24) / price * multiplier, 36)),
+                        fee, fee != 0 AND fee_currency != currency, time
+                    FROM `{database}`.fills
+                ) AS said
+                GROUP BY account_id, client_order_id
+                HAVING max(place) >= 0 AND venue != '' AND reference_price IS NOT NULL
+            ) AS o
             INNER JOIN
             (
                 SELECT
@@ -70,17 +103,6 @@ FROM
                     argMax(settlement_currency, version) AS currency
                 FROM `{database}`.instrument GROUP BY instrument_id
             ) AS i ON o.instrument_id = i.instrument_id
-            LEFT JOIN
-            (
-                SELECT
-                    account_id, client_order_id, toNullable(max(time)) AS last_fill, toNullable(sum(fee)) AS fees,
-                    countIf(fee != 0 AND fee_currency != currency) AS foreign_fees,
-                    toNullable(sum(multiIf(
-                        contract = 'LINEAR', toDecimal256(quantity, 12) * price * multiplier,
-                        price = 0, toDecimal256(0, 36),
-                        toDecimal256(-toDecimal256(quantity, 24) / price * multiplier, 36)))) AS executed_worth
-                FROM `{database}`.fills GROUP BY account_id, client_order_id
-            ) AS f ON o.account_id = f.account_id AND o.client_order_id = f.client_order_id
         ) AS known
         ASOF LEFT JOIN marks_so_far AS arrival ON known.instrument_id = arrival.marked AND known.arrived >= arrival.at
         ASOF LEFT JOIN marks_so_far AS through ON known.instrument_id = through.marked AND known.ended >= through.at

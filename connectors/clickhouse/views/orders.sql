@@ -20,6 +20,6 @@ SELECT
     min(event_time) AS began,
     max(event_time) AS moved,
     minOrNullIf(event_time, e.status = 'NEW') AS acknowledged,
-    count() AS steps
-FROM `{database}`.order_event AS e FINAL
+    uniqExact(e.event_id) AS steps
+FROM `{database}`.order_event AS e
 GROUP BY account_id, client_order_id

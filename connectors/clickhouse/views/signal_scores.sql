@@ -17,10 +17,11 @@ SELECT
 FROM
 (
     SELECT a.*, p.close AS price_then, addMicroseconds(a.signal_event_time, a.signal_horizon_us) AS horizon
+    -- Each signal is joined with one bar, whichever of two that are the same.
     FROM (SELECT * FROM `{database}`.accepted_signal FINAL) AS a
-    ASOF INNER JOIN (SELECT instrument_id, event_time, close FROM `{database}`.bar FINAL) AS p
+    ASOF INNER JOIN (SELECT instrument_id, event_time, close FROM `{database}`.bar) AS p
         ON a.instrument_id = p.instrument_id AND a.signal_event_time >= p.event_time
 ) AS s
-ASOF INNER JOIN (SELECT instrument_id, event_time, close FROM `{database}`.bar FINAL) AS b
+ASOF INNER JOIN (SELECT instrument_id, event_time, close FROM `{database}`.bar) AS b
     ON s.instrument_id = b.instrument_id AND s.horizon <= b.event_time
 WHERE direction != 0

@@ -50,55 +50,60 @@ extremes AS
 ),
 lookups AS
 (
-    SELECT
-        *, toUnixTimestamp64Micro(event_time) AS since, toUnixTimestamp64Micro(until) AS before,
-        intDiv(since, 14400000000) AS first_part, intDiv(before, 14400000000) AS last_part,
-        arrayConcat(
-            arrayDistinct([(0, first_part, since, before), (0, last_part, since, before)]),
-            arrayMap(days -> (1, days, first_part, last_part),
-                if(last_part - first_part > 1, range(intDiv(first_part + 1, 96), intDiv(last_part - 1, 96) + 1), []))) AS asked
-    FROM halves WHERE open_units != 0 AND until > event_time
-),
-excursions AS
-(
-    SELECT
-        account_id, strategy_id, instrument_id, trip,
-        min(cash + open_units * if(open_units > 0, low_worth, high_worth)) AS worst,
-        max(cash + open_units * if(open_units > 0, high_worth, low_worth)) AS best
+    -- Each half with the buckets of marks between it and the next one of its trip; `place` 1 (0 where there are none) is the half itself.
+    SELECT *, place, one.1 AS level, one.2 AS bucket, one.3 AS after, one.4 AS upto
     FROM
     (
         SELECT
-            h.account_id AS account_id, h.strategy_id AS strategy_id, h.instrument_id AS instrument_id, h.trip AS trip,
-            h.cash AS cash, h.open_units AS open_units,
-            arrayFilter(e -> e.1 > h.after AND e.1 < h.upto, x.within) AS inside,
+            *, toUnixTimestamp64Micro(event_time) AS since, toUnixTimestamp64Micro(until) AS before_us,
+            intDiv(since, 14400000000) AS first_part, intDiv(before_us, 14400000000) AS last_part,
+            if(open_units = 0 OR until <= event_time, [], arrayConcat(
+                arrayDistinct([(0, first_part, since, before_us), (0, last_part, since, before_us)]),
+                arrayMap(days -> (1, days, first_part, last_part),
+                    if(last_part - first_part > 1, range(intDiv(first_part + 1, 96), intDiv(last_part - 1, 96) + 1), [])))) AS asked
+        FROM halves
+    )
+    LEFT ARRAY JOIN asked AS one, arrayEnumerate(asked) AS place
+),
+trips AS
+(
+    SELECT
+        account_id, strategy_id, instrument_id, trip, argMin(provider_id, `offset`) AS provider_id, any(currency) AS currency,
+        argMin(client_order_id, `offset`) AS entry_order, argMax(client_order_id, `offset`) AS exit_order,
+        argMin(side, `offset`) = 'BUY' AS long, min(event_time) AS entry_time, max(event_time) AS exit_time,
+        any(w.multiplier) AS multiplier, sumIf(units, opens AND place < 2) AS quantity,
+        CAST(sumIf(toDecimal256(units, 24) * price, opens AND place < 2) / quantity, 'Decimal(38, 12)') AS entry_price,
+        CAST(sumIf(toDecimal256(units, 24) * price, NOT opens AND place < 2) / quantity, 'Decimal(38, 12)') AS exit_price,
+        CAST(sumIf(paid_back, place < 2), 'Decimal(38, 12)') AS gross, sumIf(half_fee, place < 2) AS fees,
+        gross - fees AS pnl,
+        minIf(cash + open_units * if(open_units > 0, low_worth, high_worth), seen) AS worst,
+        maxIf(cash + open_units * if(open_units > 0, high_worth, low_worth), seen) AS best
+    FROM
+    (
+        SELECT
+            h.*, arrayFilter(e -> e.1 > h.after AND e.1 < h.upto, x.within) AS inside, notEmpty(inside) AS seen,
             arrayMin(e -> e.2, inside) AS low, arrayMax(e -> e.3, inside) AS high,
             if(h.contract = 'LINEAR', toDecimal256(toDecimal256(low, 12) * h.multiplier, 24),
                 -toDecimal256(h.multiplier, 24) / if(low = 0, h.price, low)) AS low_worth,
             if(h.contract = 'LINEAR', toDecimal256(toDecimal256(high, 12) * h.multiplier, 24),
                 -toDecimal256(h.multiplier, 24) / if(high = 0, h.price, high)) AS high_worth
-        FROM
-        (
-            SELECT
-                account_id, strategy_id, instrument_id, trip, cash, open_units, contract, multiplier, price,
-                one.1 AS level, one.2 AS bucket, one.3 AS after, one.4 AS upto
-            FROM lookups ARRAY JOIN asked AS one
-        ) AS h
-        INNER JOIN extremes AS x ON h.instrument_id = x.instrument_id AND h.level = x.level AND h.bucket = x.bucket
-        WHERE notEmpty(inside)
-    )
+        FROM lookups AS h
+        LEFT JOIN extremes AS x ON h.instrument_id = x.instrument_id AND h.level = x.level AND h.bucket = x.bucket
+    ) AS w
     GROUP BY account_id, strategy_id, instrument_id, trip
+    HAVING sumIf(units, opens AND place < 2) = sumIf(units, NOT opens AND place < 2)
 ),
 reasons AS
 (
+    -- What lies here twice says the same twice, and ANY takes one of them.
     SELECT
         c.account_id AS account_id, c.client_order_id AS client_order_id,
         multiIf(c.intent_id LIKE 'stop:%', splitByChar(':', c.intent_id)[2], c.intent_id LIKE 'flatten:%', 'FLATTEN',
             w.intent_id != '', 'WISH', h.request_id != '', 'BY_HAND', 'ENGINE') AS kind,
         multiIf(w.intent_id != '', w.reason, h.request_id != '', h.reason, c.intent_id) AS reason
-    FROM (SELECT account_id, client_order_id, intent_id FROM `{database}`.submit_order FINAL) AS c
-    LEFT JOIN (SELECT account_id, intent_id, reason FROM `{database}`.trade_intent FINAL) AS w
-        ON c.account_id = w.account_id AND c.intent_id = w.intent_id
-    LEFT JOIN (SELECT account_id, request_id, reason FROM `{database}`.manual_order FINAL) AS h
+    FROM `{database}`.submit_order AS c
+    LEFT ANY JOIN `{database}`.trade_intent AS w ON c.account_id = w.account_id AND c.intent_id = w.intent_id
+    LEFT ANY JOIN `{database}`.manual_order AS h
         ON c.account_id = h.account_id AND c.intent_id = h.request_id
 )
 SELECT
@@ -106,23 +111,9 @@ SELECT
     currency, if(t.long, 'LONG', 'SHORT') AS direction, entry_time, exit_time,
     dateDiff('microsecond', entry_time, exit_time) / 1e6 AS duration_s, t.quantity AS quantity, multiplier, entry_price,
     exit_price, pnl, fees,
-    least(toDecimal128(0, 12), gross, CAST(ifNull(x.worst, 0), 'Decimal(38, 12)')) AS mae,
-    greatest(toDecimal128(0, 12), gross, CAST(ifNull(x.best, 0), 'Decimal(38, 12)')) AS mfe,
+    least(toDecimal128(0, 12), gross, CAST(t.worst, 'Decimal(38, 12)')) AS mae,
+    greatest(toDecimal128(0, 12), gross, CAST(t.best, 'Decimal(38, 12)')) AS mfe,
     b.kind AS entry_kind, b.reason AS entry_reason, e.kind AS exit_kind, e.reason AS exit_reason
-FROM
-(
-    SELECT
-        account_id, strategy_id, instrument_id, trip, argMin(provider_id, `offset`) AS provider_id, any(currency) AS currency,
-        argMin(client_order_id, `offset`) AS entry_order, argMax(client_order_id, `offset`) AS exit_order,
-        argMin(side, `offset`) = 'BUY' AS long, min(event_time) AS entry_time, max(event_time) AS exit_time,
-        any(h.multiplier) AS multiplier, sumIf(units, opens) AS quantity,
-        CAST(sumIf(toDecimal256(units, 24) * price, opens) / quantity, 'Decimal(38, 12)') AS entry_price,
-        CAST(sumIf(toDecimal256(units, 24) * price, NOT opens) / quantity, 'Decimal(38, 12)') AS exit_price,
-        CAST(sum(paid_back), 'Decimal(38, 12)') AS gross, sum(half_fee) AS fees, gross - fees AS pnl
-    FROM halves AS h GROUP BY account_id, strategy_id, instrument_id, trip
-    HAVING sumIf(units, opens) = sumIf(units, NOT opens)
-) AS t
-LEFT JOIN excursions AS x
-    ON t.account_id = x.account_id AND t.strategy_id = x.strategy_id AND t.instrument_id = x.instrument_id AND t.trip = x.trip
-LEFT JOIN reasons AS b ON t.account_id = b.account_id AND t.entry_order = b.client_order_id
-LEFT JOIN reasons AS e ON t.account_id = e.account_id AND t.exit_order = e.client_order_id
+FROM trips AS t
+LEFT ANY JOIN reasons AS b ON t.account_id = b.account_id AND t.entry_order = b.client_order_id
+LEFT ANY JOIN reasons AS e ON t.account_id = e.account_id AND t.exit_order = e.client_order_id

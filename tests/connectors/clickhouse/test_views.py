@@ -14,6 +14,7 @@ import pytest
 
 from connectors.clickhouse.client import ClickHouse
 from connectors.clickhouse.migrate import migrate
+from connectors.clickhouse.tables import tables
 from connectors.clickhouse.views import ORDER, SUMMARIES, views
 from connectors.embedded.clickhouse import ClickHouseServer
 from schemas.control import TradingState
@@ -34,7 +35,7 @@ from streams.pnl.performance.shortfall import Paper, shortfall
 from streams.replay.backtest import Backtest
 from streams.replay.result import Result
 from streams.settings import Settings
-from tests.connectors.clickhouse.kept import keep
+from tests.connectors.clickhouse.kept import column, keep
 from tests.paths import ROOT
 
 pytestmark = pytest.mark.servers
@@ -44,6 +45,7 @@ MAY_BE_EMPTY = {
     "Is anything stuck or undecided?",
     "Which signals were refused, and why?",
     "What do results suggest about our strategies?",
+    "What did the whole house trade each month, and what did it pay in fees?",
     "How many orders did the whole house send each month, and how did they end?",
     "What did execution cost the whole house, by venue and strategy?",
     "What did the whole house's orders cost against paper, and did it trade better than the market?",
@@ -109,6 +111,41 @@ def test_there_are_twenty_questions_and_every_view_is_asked() -> None:
 def test_every_question_of_the_documentation_has_an_answer(title: str, sql: str, replayed: Replayed) -> None:
     rows = replayed.ask(sql)
     assert rows or title in MAY_BE_EMPTY
+
+
+def test_what_lies_twice_changes_no_view_and_no_summary(database: ClickHouse) -> None:
+    said: list[tuple[Topic, Record]] = []
+    backtest = Backtest(plan_of("oil", "2020-01-01", "2020-06-30", None, "1000000"))
+    backtest.log.tap(lambda topic, record: said.append((topic, record)))
+    backtest.run()
+
+    def shown() -> dict[str, Any]:
+        found = {}
+        for name in (*ORDER, *SUMMARIES):
+            if name in SUMMARIES:
+                database.command(f"SYSTEM REFRESH VIEW `{database.database}`.{name}")
+                database.command(f"SYSTEM WAIT VIEW `{database.database}`.{name}")
+            sql = f"SELECT count(), sum(cityHash64(toString(tuple(*)))) FROM `{database.database}`.{name}"
+            ((found[name],)) = database.rows(sql)
+        return found
+
+    for table in tables():
+        database.command(f"SYSTEM STOP MERGES `{database.database}`.`{table.name}`")
+    keep(database, said, "once")
+    once, rows = shown(), column(database, "SELECT count() FROM {db}.mark")
+    keep(database, said, "and again")
+    assert column(database, "SELECT count() FROM {db}.mark") == [2 * rows[0]]
+    assert shown() == once
+    assert all(once[name][0] for name in ("trades", "implementation_shortfall", "fills_daily", "signal_scores"))
+
+
+@pytest.mark.parametrize(
+    ("view", "projection"),
+    [("positions_now", "newest"), ("pnl_daily", "daily"), ("equity_daily", "daily"), ("trades", "extremes")],
+)
+def test_a_view_of_the_newest_reads_what_each_part_keeps_of_it(view: str, projection: str, replayed: Replayed) -> None:
+    plan = column(replayed.server, f"EXPLAIN SELECT * FROM {{db}}.{view}")
+    assert any(f"ReadFromMergeTree ({projection})" in line for line in plan)
 
 
 def test_every_view_says_what_it_shows() -> None:
@@ -321,6 +358,11 @@ def test_a_fill_that_turns_a_position_round_ends_one_trade_and_begins_the_next(d
 @pytest.mark.parametrize(
     ("summary", "kept", "asked"),
     [
+        (
+            "fills_daily",
+            "sum(fills), sum(units), sum(traded), sum(fees), sum(realised_pnl) FROM fills_daily",
+            "count(), sum(quantity), sum(notional), sum(fee), sum(realised_pnl) FROM fills",
+        ),
         (
             "orders_daily",
             "sum(orders), sum(ordered), sum(filled), sum(steps) FROM orders_daily",
