@@ -6,12 +6,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Any
+from uuid import UUID
 
 from schemas.order import OrderType, TimeInForce
 
 _PREFIX = "ql-"
 _OURS = re.compile(r"^ql-[a-z2-7]{26}$")
 _HEX = re.compile(r"^[0-9a-f]{32}$")
+_DASHED = re.compile(r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")
 
 
 class UnfitId(Exception):
@@ -66,20 +68,43 @@ class Dialect:
         return self.kind == "swap"
 
 
-def short_uuid(name: str) -> str:
-    """The 26 characters of base32 in an order id of ours are 128 bits, as a UUID is; short names go as they are."""
+def uuid_of(name: str) -> str:
+    """An order id of ours as a UUID that nobody else makes; short names go as they are.
+
+    The 26 characters of base32 are 128 bits, as a UUID is, so there is no room for a mark. Others make UUIDs of the
+    versions 1 to 8 and the variant of RFC 9562. One in eight ids of ours looks so too: such an id goes with dashes
+    and the variant that nobody uses any more, all others without dashes.
+    """
     if _OURS.match(name):
-        return base64.b32decode(name.removeprefix(_PREFIX).upper() + "======").hex()
+        bits = base64.b32decode(name.removeprefix(_PREFIX).upper() + "======").hex()
+        return str(UUID(_with_variant(bits, 0))) if _looks_made_by_others(bits) else bits
     if len(name) <= 18 and name.isascii():
         return name
     raise UnfitId(f"{name} is neither one of our ids nor 18 characters or fewer")
 
 
-def from_short_uuid(text: str) -> str:
-    """Back from a UUID's 32 digits to our order id; other names are as they are."""
-    if not _HEX.match(text):
+def from_uuid(text: str) -> str:
+    """Back to our order id; the name of an order that is not ours is as it is."""
+    bits = text
+    if _DASHED.match(text):
+        bits = _with_variant(text.replace("-", ""), _RFC)
+        if not (_looks_made_by_others(bits) and text == str(UUID(_with_variant(bits, 0)))):
+            return text
+    elif not _HEX.match(text) or _looks_made_by_others(text):
         return text
-    return _PREFIX + base64.b32encode(bytes.fromhex(text)).decode().rstrip("=").lower()
+    return _PREFIX + base64.b32encode(bytes.fromhex(bits)).decode().rstrip("=").lower()
+
+
+_RFC = 0b1000
+
+
+def _looks_made_by_others(bits: str) -> bool:
+    return bits[12] in "12345678" and int(bits[16], 16) & 0b1100 == _RFC
+
+
+def _with_variant(bits: str, variant: int) -> str:
+    """The 32 digits with another variant; two bits of its digit are content."""
+    return f"{bits[:16]}{int(bits[16], 16) & 0b0011 | variant:x}{bits[17:]}"
 
 
 _MARKET_AND_LIMIT = frozenset({OrderType.MARKET, OrderType.LIMIT})
@@ -120,9 +145,9 @@ DIALECTS: Mapping[str, Dialect] = {
         fills=Fills.BY_TIME_AND_OFFSET,
         order_types=_MARKET_AND_LIMIT,
         times_in_force=frozenset({TimeInForce.GTC, TimeInForce.IOC}),
-        client_id_length=32,
-        encode=short_uuid,
-        decode=from_short_uuid,
+        client_id_length=36,
+        encode=uuid_of,
+        decode=from_uuid,
         page=50,
         burst=_KRAKEN_BURST,
     ),

@@ -1,13 +1,15 @@
 """Ids, balances and the rules for real money, without a venue."""
 
+import base64
 from decimal import Decimal as D
+from uuid import RFC_4122, UUID
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors.brokers.crypto import CryptoAccount, CryptoBroker, CryptoSettings, words
-from connectors.brokers.crypto.dialects import UnfitId, from_short_uuid, short_uuid
+from connectors.brokers.crypto.dialects import UnfitId, from_uuid, uuid_of
 from connectors.brokers.crypto.words import Unreadable
 from schemas.control import Mode
 from streams.accounts.wishes import order_id
@@ -15,23 +17,43 @@ from streams.accounts.wishes import order_id
 LIVE = frozenset({Mode.LIVE})
 
 
+@given(st.binary(min_size=16, max_size=16))
+def test_an_id_of_ours_is_a_uuid_there_and_itself_again_here_and_looks_like_nobody_elses(bits: bytes) -> None:
+    ours = "ql-" + base64.b32encode(bits).decode().rstrip("=").lower()
+    theirs = uuid_of(ours)
+    assert len(theirs) in (32, 36)
+    assert from_uuid(theirs) == ours
+    assert UUID(theirs).variant != RFC_4122 or not 1 <= (UUID(theirs).version or 0) <= 8
+
+
 @given(st.text())
-def test_an_id_of_ours_is_a_short_uuid_there_and_itself_again_here(cause: str) -> None:
+def test_an_order_id_as_it_is_made_comes_back_as_it_is(cause: str) -> None:
     ours = order_id("account", cause)
-    theirs = short_uuid(ours)
-    assert len(theirs) == 32
-    assert from_short_uuid(theirs) == ours
+    assert from_uuid(uuid_of(ours)) == ours
+
+
+@given(st.uuids(), st.integers(1, 8))
+def test_a_uuid_that_others_make_is_not_taken_for_an_id_of_ours(made: UUID, version: int) -> None:
+    digits = f"{made.hex[:12]}{version:x}{made.hex[13:16]}{int(made.hex[16], 16) & 3 | 8:x}{made.hex[17:]}"
+    for text in (digits, str(UUID(digits)), digits.upper()):
+        assert from_uuid(text) == text
+
+
+@given(st.uuids())
+def test_a_uuid_with_dashes_that_we_would_not_send_so_is_not_ours(any_one: UUID) -> None:
+    ours = from_uuid(str(any_one))
+    assert ours == str(any_one) or uuid_of(ours) == str(any_one)
 
 
 @pytest.mark.parametrize("name", ["a", "eighteen-character"])
 def test_a_short_name_goes_as_it_is(name: str) -> None:
-    assert short_uuid(name) == from_short_uuid(name) == name
+    assert uuid_of(name) == from_uuid(name) == name
 
 
 @pytest.mark.parametrize("name", ["nineteen-characters", "teekännchen", "A" * 26])
 def test_a_name_that_cannot_be_carried_is_refused(name: str) -> None:
     with pytest.raises(UnfitId):
-        short_uuid(name)
+        uuid_of(name)
 
 
 def test_a_coin_that_we_trade_is_a_position_and_the_rest_is_cash() -> None:

@@ -260,6 +260,17 @@ def test_our_names_come_back_as_we_gave_them(scene: Scene) -> None:
     scene.play(act)
 
 
+@pytest.mark.parametrize("name", ["0b6f1f0e6a4c4f2e9d3e2f8a7c1b5e90", "0b6f1f0e-6a4c-4f2e-9d3e-2f8a7c1b5e90"])
+def test_an_order_that_others_gave_a_uuid_keeps_its_name_and_is_not_taken_for_ours(scene: Scene, name: str) -> None:
+    told = {"symbol": scene.symbol, "qty": "1", "side": "buy", "type": "limit", "limit_price": "90"}
+    scene.at.external_order(scene.number, **told, time_in_force="gtc", client_order_id=name)
+
+    async def act(broker: CryptoBroker) -> None:
+        assert [order.client_order_id for order in await broker.open_orders("alice")] == [name]
+
+    scene.play(act)
+
+
 def test_every_fill_is_read_once_through_all_pages(scene: Scene) -> None:
     async def act(broker: CryptoBroker) -> None:
         await broker.submit(buy("a", 400, **limit("90")))
