@@ -98,6 +98,7 @@ class Carrier:
     hand_over: called with a batch when the room is free; `finished` answers it.
     leave: called with partitions that are being revoked, when no batch is in hand; they are ours until it returns.
     on_commit: called in the consumer thread with what became of asynchronous commits.
+    gather_s: from the beginning of one batch to that of the next, at least, unless a whole batch is there.
     """
 
     def __init__(
@@ -115,6 +116,7 @@ class Carrier:
         on_commit: CommitCallback | None = None,
         turns: bool = False,
         batch_max: int = START,
+        gather_s: float = 0.0,
     ):
         self._cluster = cluster
         self._topic = topic
@@ -126,6 +128,7 @@ class Carrier:
         self._hand_over = hand_over
         self._leave = leave
         self._on_commit = on_commit
+        self.gather_s = gather_s
         self._at_once = min(batch_max, START)
         self.pace = Pace(batch_max)
         """How many records the next batch may hold; told by the room how long folds take."""
@@ -134,6 +137,7 @@ class Carrier:
         self._quiet = False
         self._pending: deque[Entry] = deque()
         self._in_hand: Batch | None = None
+        self._next_at = 0.0
         self._orders: deque[Callable[[], None]] = deque()
         self._epochs = 0
         self._metadata: Any = None
@@ -329,7 +333,13 @@ class Carrier:
             self._gather(self._consumer.poll(0), more=0)
             return
         self._hold(False)
-        self._gather(self._consumer.poll(POLL_S), more=self._at_once - 1)
+        self._gather(self._consumer.poll(self._until_next(POLL_S)), more=self._at_once - 1)
+
+    def _until_next(self, most_s: float) -> float:
+        """How long to wait for records: not beyond the moment at which those that gathered may go."""
+        if self._in_hand is not None or not self._pending:
+            return most_s
+        return min(most_s, max(0.0, self._next_at - self.beat))
 
     def _look_at_ends(self) -> None:
         """Note how far each partition goes, as the last fetch told: nobody is asked."""
@@ -358,6 +368,8 @@ class Carrier:
         partitions that do not flow (a callback took them away) are dropped; whoever gets them begins where they ended.
         """
         if one is None:
+            with self._changed:
+                self._offer()
             return
         messages = [one, *self._consumer.consume(more, 0)] if more else [one]
         records = [message for message in messages if message.error() is None]
@@ -420,14 +432,17 @@ class Carrier:
         self.park(Parked(message.partition(), owned.seen, None, "deleted record", detail, ""))
 
     def _offer(self) -> None:
-        """Hand the pending records over if the room is free and may; under the lock."""
+        """Hand the pending records over if the room is free and may, and they have gathered; under the lock."""
         if self._in_hand is not None or not self._pending or not self._open or self._quiet or self._stopping:
+            return
+        if len(self._pending) < self.pace.bound and time.monotonic() < self._next_at:
             return
         count = min(len(self._pending), self.pace.bound)
         entries = [self._pending.popleft() for _ in range(count)]
         epochs = {entry.partition: self.owned[entry.partition].epoch for entry in entries}
         self._in_hand = Batch(entries, self._metadata, epochs)
         self.in_hand_since = time.monotonic()
+        self._next_at = self.in_hand_since + self.gather_s
         self._changed.notify_all()
         self._hand_over(self._in_hand)
 

@@ -71,6 +71,7 @@ class KafkaRoom(Service):
             leave=lambda *_: stage("leaving"),
             turns=turns,
             batch_max=batch_max,
+            gather_s=room.gather_s,
         )
         self.gate = Turns(self.carrier, app.progress, self.source, self.name, turns)
         self._hands = ThreadPoolExecutor(1, f"fold {room.name}")

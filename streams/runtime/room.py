@@ -55,6 +55,8 @@ class Room(ABC, Generic[State, Shared]):
     reads: its one inbox.
     part_types: type of every part by the part's kind (the text before `:` in the part's name).
     version: rises when the same inputs no longer give the same outputs or states.
+    gather_s: from the beginning of one batch to that of the next, at least, unless a whole batch is there: a room for
+        which nobody waits leaves processors and Kafka to the others. What comes after a rest is folded at once.
     """
 
     name: ClassVar[str]
@@ -62,6 +64,7 @@ class Room(ABC, Generic[State, Shared]):
     part_types: ClassVar[Mapping[str, type[Part]]]
     shared_type: ClassVar[type[Part]]
     version: ClassVar[int] = 1
+    gather_s: ClassVar[float] = 0.0
 
     @abstractmethod
     def begin(self, key: str) -> State:

@@ -1,8 +1,8 @@
 """Transactions: the states, outputs and source offsets of one batch become visible together, or not at all.
 
-begin -> produce states and outputs -> flush -> add source offsets, with the group metadata that came with the batch ->
-commit. Nothing but Kafka is called in between. What fails is aborted and tried again with the same bytes while the
-partitions are still ours; what leaves us in doubt ends the process.
+begin -> produce states and outputs -> add source offsets, with the group metadata that came with the batch -> commit,
+which waits until all records are acknowledged. Nothing but Kafka is called in between. What fails is aborted and tried
+again with the same bytes while the partitions are still ours; what leaves us in doubt ends the process.
 """
 
 import time
@@ -86,8 +86,7 @@ class Transactions:
             for write in part.writes:
                 self._produce(write)
         self._stage("produced")
-        if left := producer.flush(CALL_S):
-            fail_stop(f"{self._id}: {left} records neither delivered nor refused after {CALL_S} s")
+        # Records are under way while offsets are added; the commit waits for all of them, and fails with any.
         self._add_offsets(_offsets(self._source, work), metadata)
         self._stage("offsets")
         self._commit(give_up)

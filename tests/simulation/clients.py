@@ -441,6 +441,9 @@ class SimProducer:
         return 0
 
     def send_offsets_to_transaction(self, places: Sequence[Any], metadata: Any, _timeout: float = 0) -> None:
+        """Add the offsets, while records are under way: they arrive before, or with the commit."""
+        if self._world.chance() < 0.5:
+            self.flush()
         self._check()
         offsets = {place.partition: place.offset for place in places}
         topic = places[0].topic

@@ -143,6 +143,7 @@ class Plan:
     seed: whose plan it is; schedule: the seed of what happens when.
     fixed: whether members have fixed places.
     batch_max, pending_max: how much a room takes at once, and reads ahead.
+    gather_s: from one batch to the next, at least; 0 lets each room say so itself.
     preempt: how likely a thread is interrupted where it takes a lock.
     marker_slow: how many times longer a decision takes to reach the partitions than a request takes.
     """
@@ -158,6 +159,7 @@ class Plan:
     marker_slow: float
     sent: tuple[Sent, ...]
     faults: tuple[Fault, ...]
+    gather_s: float
 
     def lines(self) -> list[str]:
         """For people."""
@@ -188,6 +190,7 @@ def plan_of(seed: int, scene: Scene | None = None) -> Plan:
         marker_slow=random.choice(scene.marker_slow),
         sent=tuple(scene.make(random)),
         faults=tuple(_fault(random, scene, workers) for _ in range(random.choice((0, 1, 2, 2, 3, 4, 5)))),
+        gather_s=random.choice((0.0, 0.0, 0.02, 0.2)),
     )
 
 

@@ -72,6 +72,7 @@ class Run:
             topics=plan.scene.topics,
             fixed=plan.fixed,
             batch_max=plan.batch_max,
+            gather_s=plan.gather_s,
             mishap=self._mishap,
             pending_max=plan.pending_max,
             on_ended=self._supervise,

@@ -11,7 +11,7 @@ from tests.simulation.mutations import EFFECT_MUTATIONS, Mutation
 from tests.simulation.plan import Fault, Kind, Plan
 
 SEEDS = 16
-SEEDS_OF_A_MUTATION = 150
+SEEDS_OF_A_MUTATION = 400
 
 
 def harried(seed: int) -> Plan:

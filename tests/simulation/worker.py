@@ -26,6 +26,7 @@ from streams.runtime.kafka_room import KafkaRoom
 from streams.runtime.progress import Progress
 from streams.runtime.recovery import Recovery
 from streams.runtime.room import Room
+from streams.runtime.source import Source
 from streams.runtime.traces import Spans
 from tests.simulation.broker import Broker
 from tests.simulation.clients import SimAdmin, SimAsker, SimConsumer, SimPlainProducer, SimProducer
@@ -72,6 +73,7 @@ class Site:
     """What the workers of a run share.
 
     pending_max: how much a room reads ahead.
+    gather_s: from one batch of a room to its next, at least; 0 lets each room say so itself.
     spans: where steps of traces go.
     """
 
@@ -84,6 +86,7 @@ class Site:
     batch_max: int
     mishap: Mishap
     pending_max: int = 100
+    gather_s: float = 0.0
     spans: Spans | None = None
     ended: list[Ended] = field(default_factory=list)
     on_ended: Callable[[Process], None] = lambda _: None
@@ -159,6 +162,10 @@ class App(Deaf):
         """All that is asked of Faust's table is its changelog's name."""
         return SimpleNamespace(changelog_topic_name=changelog_name(name))
 
+    def source(self, role: str) -> Source:
+        """As the host's own."""
+        return Source(self.cluster, self.codec, self.environment, role, progress=self.progress, topic_map=self.map)
+
 
 class StagedRoom(KafkaRoom):
     """A room with places for faults around its fold and its settling."""
@@ -173,6 +180,7 @@ class StagedRoom(KafkaRoom):
             batch_max=site.batch_max,
             stage=site.world.point,
         )
+        self.carrier.gather_s = site.gather_s or room.gather_s
         self.door = SimDoor(room, site.codec, ENVIRONMENT, self.changelog, site.topics)
         self.door.world = site.world
         self.door.skips |= skipped(site.broker, site.codec, ENVIRONMENT, self.source)

@@ -16,6 +16,7 @@ from connectors.embedded.kafka import KafkaServer
 from streams.runtime import carrier
 from streams.runtime.app import RoomApp
 from streams.runtime.clients import Cluster, room_consumer
+from streams.runtime.intake import Arrival
 from tests.paths import ROOT
 from tests.streams.runtime.loops import in_a_loop
 from tests.streams.runtime.sums import SUMS_MAP, SumsRoom, payment, sums_codec
@@ -115,6 +116,30 @@ def test_a_partition_whose_commands_are_begun_has_moved_though_nothing_of_it_is_
     assert one.owned[0].moved_at > 0
     assert one.owned[0].folded == 3
     assert one.owned[1].moved_at == 0, "it was another's when the batch was read"
+
+
+def test_a_room_for_which_nobody_waits_lets_records_gather_unless_it_rested_or_a_whole_batch_is_there() -> None:
+    handed: list[carrier.Batch] = []
+    one = carrier.Carrier(
+        Cluster("127.0.0.1:1"), topic="t", group="g", instance=None, process="", read=lambda _: [],
+        recover=lambda _: None, hand_over=handed.append, batch_max=3, gather_s=3600.0,
+    )  # fmt: skip
+    one.owned = {0: carrier.Owned(1, carrier.Standing.LIVE)}
+
+    def came(*offsets: int) -> list[list[int]]:
+        one._pending.extend(Arrival(0, n, "a", payment("a", 1, f"p{n}", 1), None, None, 0) for n in offsets)
+        with one._changed:
+            one._offer()
+        return [[entry.offset for entry in batch.entries] for batch in handed]
+
+    assert came(0) == [[0]], "it had rested"
+    one.finished(handed[0], {0: 1})
+    assert came(1) == came(2) == [[0]]
+    assert came(3, 4) == [[0], [1, 2, 3]], "a whole batch"
+    one.finished(handed[1], {0: 4})
+    assert came() == [[0], [1, 2, 3]]
+    one._next_at = 0.0
+    assert came() == [[0], [1, 2, 3], [4]], "they have gathered"
 
 
 async def until(true: Callable[[], bool]) -> None:

@@ -43,7 +43,7 @@ class Noting:
 
 
 @pytest.mark.servers
-def test_the_offsets_of_a_transaction_follow_when_all_its_records_are_acknowledged(
+def test_nothing_waits_between_the_records_of_a_transaction_and_its_commit_which_knows_where_all_of_them_lie(
     kafka: KafkaServer, topic_prefix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls: list[str] = []
@@ -52,7 +52,9 @@ def test_the_offsets_of_a_transaction_follow_when_all_its_records_are_acknowledg
     provision(cluster, [DesiredTopic(inbox, 1, 1, {}), DesiredTopic(results, 1, 1, {})])
     table: Table[Any, Any] = Table(SumsRoom(), Birth("sums", inbox, 1))
     work = PartitionWork(table, next_offset=1, writes=[Write(results, b"ann", b"1", 0, None)] * 3)
-    writer = Transactions(cluster, f"{topic_prefix}w0", inbox, Progress())
+    progress = Progress()
+    progress.follow(results)
+    writer = Transactions(cluster, f"{topic_prefix}w0", inbox, progress)
     writer.start()
     calls.clear()
     metadata = clients.asker(cluster, f"{topic_prefix}sums").consumer_group_metadata()
@@ -60,10 +62,10 @@ def test_the_offsets_of_a_transaction_follow_when_all_its_records_are_acknowledg
     assert calls == [
         "begin_transaction",
         *3 * ["produce"],
-        "flush",
         "send_offsets_to_transaction",
         "commit_transaction",
     ]
+    assert progress.lag(results, "whoever reads") == 3
 
 
 def test_a_transaction_that_is_put_off_asks_again_within_milliseconds(monkeypatch: pytest.MonkeyPatch) -> None:
