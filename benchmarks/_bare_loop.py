@@ -70,7 +70,8 @@ def main(mode: str) -> None:
             for account, partition in changed.items():
                 state = ENCODE((1, offset, Account(account, sums[account])))
                 producer.produce(kept, state, account.encode() + b"\x00state", partition)
-        producer.flush()
+        if mode != "transactional":
+            producer.flush()
         offsets = {message.partition(): TopicPartition(inbox, message.partition(), message.offset() + 1)
                    for message in messages}  # fmt: skip
         if mode == "transactional":

@@ -130,7 +130,6 @@ def _bare_hop(bootstrap: str, source: str, target: str) -> None:
         for message in messages:
             producer.produce(target, codec.encode(codec.decode(message.value())), message.key())
             places[message.partition()] = Place(source, message.partition() or 0, (message.offset() or 0) + 1)
-        producer.flush()
         producer.send_offsets_to_transaction(list(places.values()), consumer.consumer_group_metadata(), 10)
         producer.commit_transaction(10)
 
