@@ -20,7 +20,7 @@ from schemas.reference import FeeSchedule, Instrument
 from schemas.topics import ORDERS_COMMANDS
 from streams.execution.handler import Execution, Turn
 from streams.execution.knowledge import Following, Knowledge
-from streams.execution.outcomes import Command
+from streams.execution.outcomes import Command, counts_fills
 from streams.execution.reconciliation import Books, listen
 from streams.runtime.fail_stop import REFUSED, fail_stop
 from streams.runtime.keys import partition_of
@@ -108,7 +108,11 @@ class Duty:
         """Carry out one command, once all is read that may forbid it."""
         assert self._following is not None, "start comes first"
         await self._following.ready.wait()
-        return await self._execution.on_command(command, turn)
+        said = await self._execution.on_command(command, turn)
+        books = self.books.get(command.account_id)
+        if books is not None and any(counts_fills(record) for record in said):
+            await books.catch_up()
+        return said
 
     def not_ready(self) -> str:
         """Why this worker would send nothing; empty where it would."""

@@ -20,6 +20,7 @@ from schemas.control import KillSwitch, KillVerb, Mode, Scope
 from schemas.execution import ExecutionReport, NotSent, NotSentReason
 from schemas.ids import short_id
 from schemas.order import CancelOrder, ExecType, OrderStatus, QueryOrder, ReplaceOrder, Side, SubmitOrder
+from schemas.record import Record
 from schemas.scalars import SECOND_US, ZERO, iso_of
 
 Command = SubmitOrder | CancelOrder | ReplaceOrder | QueryOrder
@@ -54,6 +55,15 @@ class Standing:
     def now(self, command: Command) -> int:
         """The time by which the command is judged, microseconds of UTC."""
         return command.event_time_us if self.mode is Mode.REPLAY else self.now_us
+
+
+def counts_fills(outcome: Record) -> bool:
+    """Whether it answers how an order stands, and counts fills: the fills must not be told after it."""
+    return (
+        isinstance(outcome, ExecutionReport)
+        and outcome.exec_type is ExecType.ORDER_STATUS
+        and outcome.cumulative_quantity > 0
+    )
 
 
 def name_of(command: Command) -> str:

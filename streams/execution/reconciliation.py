@@ -13,6 +13,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
+from connectors.errors import ConnectorError
 from connectors.protocols import FillPage
 from schemas.execution import BrokerCash, BrokerPositions, ExecutionReport, HeldCash, HeldPosition
 from schemas.ids import short_id
@@ -24,6 +25,7 @@ Write = Callable[[list[Record]], Awaitable[None]]
 TOLD_MAX = 20_000
 LOOKS_MAX = 5
 """So often positions are asked for until nothing moves meanwhile; then the next round tries again."""
+CATCH_UP_S = 5.0
 FIRST_WAIT_S = 0.25
 LONGEST_WAIT_S = 10.0
 
@@ -74,6 +76,7 @@ class Books:
         self._now_us = now_us
         self._told: OrderedDict[str, None] = OrderedDict()
         self._heard = 0
+        self._reading = asyncio.Lock()
 
     async def run(self, every_s: float) -> None:
         """Reconcile now, and then every so many seconds; after a failure sooner."""
@@ -112,8 +115,24 @@ class Books:
             self._heard += 1
             await self._tell([report])
 
+    async def catch_up(self) -> None:
+        """Tell the fills there are by now: what an answer counts lies before it then, as in a quiet moment.
+
+        Where they cannot be had in time, the answer is told without them, and is a difference until they come.
+        """
+        try:
+            async with asyncio.timeout(CATCH_UP_S):
+                self._heard += await self._recover()
+        except (ConnectorError, TimeoutError) as error:
+            self.counts.failures += 1
+            self.counts.last_failure = str(error) or type(error).__name__
+
     async def _recover(self) -> int:
         """Tell the fills after the cursor; how many of them nobody had told."""
+        async with self._reading:
+            return await self._recovered()
+
+    async def _recovered(self) -> int:
         fresh = 0
         while True:
             page = await self._broker.fills(self.account_id, self.cursor)

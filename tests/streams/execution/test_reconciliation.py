@@ -14,6 +14,7 @@ from connectors.protocols import FillPage
 from schemas.execution import BrokerCash, BrokerPositions, ExecutionReport, HeldCash, HeldPosition
 from schemas.order import ExecType, OrderStatus, Side
 from schemas.record import Record
+from streams.execution.outcomes import counts_fills
 from streams.execution.reconciliation import LOOKS_MAX, Books
 
 USD = HeldCash(currency="USD", amount=Decimal(1000))
@@ -152,6 +153,51 @@ def test_what_the_stream_told_is_not_told_again_by_the_cursor() -> None:
 
     asyncio.run(act())
     assert [one.exec_id for one in written if isinstance(one, ExecutionReport)] == ["x1"]
+
+
+def test_what_an_answer_counts_is_told_before_it_and_once() -> None:
+    broker = Told(fill("x1"), fill("x2"))
+    written: list[Record] = []
+
+    async def write(records: list[Record]) -> None:
+        written.extend(records)
+
+    async def act() -> None:
+        books = Books("alice", "PAPER", broker, write)
+        await books.heard(fill("x1"))
+        await asyncio.gather(books.catch_up(), books.catch_up())
+        await books.reconcile()
+
+    asyncio.run(act())
+    assert [one.exec_id for one in written if isinstance(one, ExecutionReport)] == ["x1", "x2"]
+
+
+def test_an_answer_is_told_also_where_fills_cannot_be_had() -> None:
+    async def write(records: list[Record]) -> None:
+        raise AssertionError(f"nothing is known, and {records} are told")
+
+    async def act() -> Books:
+        books = Books("alice", "PAPER", Told(fill("x1"), down="fills"), write)
+        await books.catch_up()
+        return books
+
+    assert asyncio.run(act()).counts.failures == 1
+
+
+@pytest.mark.parametrize(
+    ("exec_type", "cumulative", "counts"),
+    [
+        (ExecType.ORDER_STATUS, 1, True),
+        (ExecType.ORDER_STATUS, 0, False),
+        (ExecType.TRADE, 1, False),
+        (ExecType.NEW, 1, False),
+    ],
+)
+def test_only_an_answer_how_an_order_stands_waits_for_the_fills_that_it_counts(
+    exec_type: ExecType, cumulative: int, counts: bool
+) -> None:
+    said = replace(fill("x1"), exec_type=exec_type, cumulative_quantity=Decimal(cumulative))
+    assert counts_fills(said) is counts
 
 
 def test_working_orders_are_told_once_as_they_stand() -> None:
