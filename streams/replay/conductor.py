@@ -18,7 +18,7 @@ import msgspec
 from connectors.clickhouse.client import ClickHouse, database_of
 from connectors.errors import Refused, Unavailable
 from schemas.control import Mode
-from schemas.scalars import iso_of
+from schemas.scalars import SECOND_US, iso_of
 from schemas.topics import Topic
 from streams.preparation import prepare
 from streams.replay.child import STOP_WAIT_S, Child
@@ -86,6 +86,7 @@ class Conductor:
         self._readers: list[Reader] = []
         self._new_readers: Callable[[], list[Reader]] = list
         self._records = 0
+        self._told: tuple[float, int] | None = None
 
     def run(self) -> tuple[dict[str, Any], float]:
         """What came of the replay, and how many seconds it took. Ctrl-C ends it early, in order."""
@@ -230,14 +231,21 @@ class Conductor:
             self.result.take(topic, one.record)
 
     def _status(self, engine: Child) -> None:
-        """One line: where the replay is and what came of it so far."""
-        found, seconds = self.result, time.monotonic() - self._begun
+        """One line: where the replay is and what came of it so far.
+
+        speed: recorded seconds a second, since the line before. lag: age of the oldest record not yet in ClickHouse.
+        """
+        now, at_us = time.monotonic(), int(engine.news.get("time_us", 0))
+        found, seconds = self.result, now - self._begun
+        (before_s, before_us), self._told = self._told or (now, at_us), (now, at_us)
+        # An engine that was started again begins behind where the one before was.
+        speed = max(0, at_us - before_us) / SECOND_US / (now - before_s) if now > before_s else 0.0
         drawdown = f"{float(found.max_drawdown):.1%}"
         line = (
-            f"{iso_of(int(engine.news.get('time_us', 0)))[:10]}  {self._records / seconds:,.0f} records/s  "
+            f"{iso_of(at_us)[:10]}  speed {speed:,.0f}  {self._records / seconds:,.0f} records/s  "
             f"signals {found.accepted + sum(found.refused.values())}  orders {found.orders}  fills {found.fills}  "
             f"denied {sum(found.denied.values())}  equity {found.equity:,.0f}  drawdown {drawdown}  "
-            f"ClickHouse {self._sink.news.get('records', 0)} records"
+            f"lag {self._sink.news.get('lag_s', 0.0):.1f} s  ClickHouse {self._sink.news.get('records', 0)} records"
         )
         if self._sink.news.get("away"):
             line += f"  ! ClickHouse is away: {self._sink.news['away']}"

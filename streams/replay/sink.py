@@ -4,6 +4,7 @@ import json
 import signal
 import sys
 import threading
+import time
 from pathlib import Path
 
 import msgspec
@@ -51,6 +52,7 @@ def _tell(sink: Sink, ended: threading.Event) -> None:
         failures = progress.failures
         looks += 1
         news = {"looks": looks, "records": progress.records, "caught_up": sink.caught_up, "away": away}
+        news["lag_s"] = round(max((time.time() - ms / 1000 for ms in sink.waiting_ms.values() if ms), default=0.0), 1)
         print(json.dumps(news), flush=True)
 
 

@@ -24,7 +24,7 @@ pytestmark = [pytest.mark.servers, pytest.mark.slow]
 def folder(tmp_path: Path) -> Iterator[Path]:
     """An empty folder; its servers are stopped afterwards."""
     yield tmp_path
-    subprocess.run([COMMAND, "down"], cwd=tmp_path, env=ENVIRON, capture_output=True, timeout=60, check=False)
+    subprocess.run([COMMAND, "down"], cwd=tmp_path, env=ENVIRON, capture_output=True, timeout=300, check=False)
 
 
 def quantumleap(folder: Path, *words: str) -> Any:
@@ -95,7 +95,7 @@ def test_an_engine_killed_in_the_middle_changes_nothing_of_the_result(folder: Pa
         engine = _engine_of(running.pid)
         assert engine is not None
         engine.kill()
-        engine.wait(10)
+        engine.wait(60)
     out, err = running.communicate(timeout=1200)
     assert running.returncode == 0, err
     ran = json.loads(out)
@@ -123,7 +123,7 @@ def test_a_second_run_goes_on_and_another_one_in_the_same_folder_is_refused(fold
         env=ports(),
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
         check=False,
     )
     assert other.returncode == 3

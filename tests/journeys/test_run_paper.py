@@ -15,7 +15,10 @@ pytestmark = [pytest.mark.servers, pytest.mark.slow]
 __all__ = ["folder"]
 
 FAST = ("--mode", "paper", "--speed", "20")
-STATUS = re.compile(r"records/s  signals (\d+)  orders (\d+)  fills (\d+) ")
+STATUS = re.compile(
+    r"speed [\d,]+  [\d,]+ records/s  signals (\d+)  orders (\d+)  fills (\d+)  "
+    r"denied \d+  equity \S+  drawdown \S+  lag [\d.]+ s  ClickHouse \d+ records"
+)
 
 
 def until_it_trades(running: "subprocess.Popen[str]") -> list[str]:

@@ -5,7 +5,9 @@ import time
 import pytest
 
 from connectors.clickhouse.client import ClickHouse
+from streams.commands.replay import show_summary
 from streams.replay.hops import hops_ms, records_since
+from streams.replay.result import Result
 from tests.connectors.clickhouse.conftest import database, empty
 
 pytestmark = pytest.mark.servers
@@ -50,6 +52,14 @@ def test_a_hop_lasts_from_a_record_to_the_first_answer_of_its_kind_by_the_wall_c
         "signal_to_accepted": {"p50": 6.0, "p99": 30.0},
         "risk_to_pnl": {"p50": 7.0, "p99": 7.0},
     }
+
+
+def test_the_summary_has_a_line_for_each_hop_and_for_records_a_second(capsys: pytest.CaptureFixture[str]) -> None:
+    known = {"forecasts": {}, "latency_ms": {"signal_to_accepted": {"p50": 6.0, "p99": 30.5}}, "records_per_s": 1234.5}
+    show_summary({**Result().as_json(), **known}, 1.0)
+    lines = [[cell.strip() for cell in line.split("│")[1:-1]] for line in capsys.readouterr().out.splitlines()]
+    assert ["signal to accepted, ms", "p50 6  p99 30.5"] in lines
+    assert ["records/s", "1,234"] in lines
 
 
 def test_hops_of_which_nothing_is_known_are_absent(database: ClickHouse) -> None:
