@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 
 from streams.pnl.performance import relative, statistics
@@ -12,6 +13,8 @@ from streams.pnl.performance.returns import (
     PeriodUnknown,
     ReturnBelowTotalLoss,
     Series,
+    SeriesError,
+    daily,
     drawdowns,
     growth_curve,
     per_year,
@@ -253,3 +256,25 @@ def test_the_return_after_missing_equity_spans_the_gap() -> None:
     returns = simple_returns([None, 100.0, None, 110.0, 99.0])
     assert [None if math.isnan(value) else round(value, 12) for value in returns] == [None, None, 0.1, -0.1]
     assert statistics.total_return(returns) == pytest.approx(-0.01)
+
+
+def test_values_at_other_times_are_missing_where_the_series_has_none() -> None:
+    series = Series.of_returns([0.01, 0.02, 0.03], [1, 2, 3])
+    matched = series.at([0, 2, 3, 4])
+    assert matched.times_us == (0, 2, 3, 4)
+    assert np.array_equal(matched.values, np.array([np.nan, 0.02, 0.03, np.nan]), equal_nan=True)
+
+
+def test_a_series_without_times_is_neither_matched_nor_binned_and_says_so() -> None:
+    series = Series.of_returns([0.01, 0.02])
+    with pytest.raises(SeriesError, match="matched by time"):
+        series.at([1])
+    with pytest.raises(SeriesError, match="binned by time"):
+        daily(series)
+
+
+def test_values_and_times_of_different_number_and_rows_of_several_values_are_refused() -> None:
+    with pytest.raises(LengthsDiffer, match="1 times for 2 values"):
+        Series.of_returns([0.01, 0.02], [1])
+    with pytest.raises(SeriesError, match="one value in each row"):
+        Series.of_returns(np.zeros((2, 2)))
