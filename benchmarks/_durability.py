@@ -139,7 +139,7 @@ def changelog_bytes() -> dict[str, Any]:
     table.partition.shared = shared
     table.partition.changed.add("A")
     table.partition.shared_changed = True
-    table.partition._index("A", account)
+    table.partition._index("A", room.interests(account))
     whole = _size(table.writes(0))
     table.settle()
     offset = 0
