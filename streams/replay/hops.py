@@ -10,7 +10,7 @@ from typing import NamedTuple
 from connectors.clickhouse.client import ClickHouse
 from schemas.execution import ExecutionReport, Fill
 from schemas.intent import TradeIntent
-from schemas.market import Bar, BarBatch
+from schemas.market import Bar, BarBatch, Mark, QuoteBatch, TradeBatch
 from schemas.order import SubmitOrder
 from schemas.position import PnlSnapshot
 from schemas.record import Record
@@ -29,6 +29,8 @@ class Hop(NamedTuple):
 
 HOPS: tuple[Hop, ...] = (
     Hop("tick_to_bar", BarBatch, Bar),
+    Hop("quote_to_mark", QuoteBatch, Mark),
+    Hop("trade_to_mark", TradeBatch, Mark),
     Hop("bar_to_intent", Bar, TradeIntent),
     Hop("signal_to_accepted", Signal, AcceptedSignal),
     Hop("accepted_to_intent", AcceptedSignal, TradeIntent),
@@ -37,8 +39,8 @@ HOPS: tuple[Hop, ...] = (
     Hop("broker_to_fill", ExecutionReport, Fill),
     Hop("risk_to_pnl", RiskSnapshot, PnlSnapshot),
 )
-"""In the order of the walk. `command_to_broker` ends with the broker's answer in the log; P&L is told when risk
-has looked at the account."""
+"""In the order of the walk. Bars of quotes and trades end with the clock: what answers these is a mark.
+`command_to_broker` ends with the broker's answer in the log; P&L is told when risk has looked at the account."""
 
 _HOPS = """
     SELECT causes.record, answers.record, quantilesExact(0.5, 0.99)(
