@@ -95,6 +95,7 @@ class ManualOrder(Record, frozen=True):
     valid_until_us: an older request never becomes an order
     take_profit_price, stop_loss_price: exits linked to what PLACE fills; one that fills takes back the other
     oco: PLACE these two exits for a position that is held, and no entry; side and quantity are theirs
+    post_only: PLACE must not take liquidity
     """
 
     source_id: ClassVar[tuple[str, ...]] = ("request_id",)
@@ -120,3 +121,4 @@ class ManualOrder(Record, frozen=True):
     take_profit_price: Price | None = None
     stop_loss_price: Price | None = None
     oco: bool = False
+    post_only: bool = False

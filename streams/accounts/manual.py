@@ -70,6 +70,7 @@ def proposal_of(account_id: str, asked: ManualOrder) -> Proposal | None:
         trail_offset=asked.trail_offset,
         expire_at_us=asked.expire_at_us,
         reduce_only=asked.reduce_only,
+        post_only=asked.post_only,
         strategy_id=MANUAL,
         purpose=MANUAL,
     )
@@ -105,6 +106,8 @@ def _objection(turn: Turn, asked: ManualOrder, proposal: Proposal, exits: Exits)
             return "EXITS_MISSING"
         if proposal.order_type is not OrderType.MARKET or proposal.limit_price is not None:
             return "PRICE_NOT_WANTED"
+        if proposal.post_only:
+            return "POST_ONLY"
         return exits.objection(Side.BUY if buys else Side.SELL, turn.instrument(asked.instrument_id))
     if proposal.reduce_only:
         return "EXITS_NOT_WANTED"
@@ -168,6 +171,7 @@ def _replace(turn: Turn, asked: ManualOrder, order: Order) -> None:
         trail_offset=order.trail_offset,
         expire_at_us=order.expire_at_us,
         reduce_only=order.reduce_only,
+        post_only=order.post_only,
         strategy_id=order.strategy_id,
         provider_id=order.provider_id,
         signal_id=order.signal_id,

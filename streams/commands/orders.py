@@ -68,6 +68,7 @@ TypeOption = Annotated[
 ForceOption = Annotated[ForceWord, typer.Option("--time-in-force", help="How long it works.")]
 ExpireOption = Annotated[str | None, typer.Option("--expire-at", help="For gtd: ISO time with a zone.")]
 ReduceOption = Annotated[bool, typer.Option("--reduce-only", help="May only shrink the position.")]
+PostOption = Annotated[bool, typer.Option("--post-only", help="Must not take liquidity; a limit order.")]
 ProfitOption = Annotated[str | None, typer.Option("--take-profit", help="Exit with a limit order at this price.")]
 LossOption = Annotated[str | None, typer.Option("--stop-loss", help="Exit with a stop order at this price.")]
 PairOption = Annotated[
@@ -99,6 +100,7 @@ def place(
     time_in_force: ForceOption = ForceWord.DAY,
     expire_at: ExpireOption = None,
     reduce_only: ReduceOption = False,
+    post_only: PostOption = False,
     take_profit: ProfitOption = None,
     stop_loss: LossOption = None,
     oco: PairOption = False,
@@ -116,8 +118,8 @@ def place(
     if oco and (take_profit is None or stop_loss is None):
         raise Stop("a pair of exits needs two prices", next_step="give --take-profit and --stop-loss", code=Exit.USAGE)
     terms = terms_of(side, quantity, instrument, limit, stop, trail, order_type, time_in_force, expire_at, reduce_only)
-    exits = {"take_profit_price": take_profit, "stop_loss_price": stop_loss, "oco": oco}
-    _ask({**terms, **exits, "action": "PLACE"}, account, reason, author, request_id, valid_for, wait, as_json)
+    more = {"take_profit_price": take_profit, "stop_loss_price": stop_loss, "oco": oco, "post_only": post_only}
+    _ask({**terms, **more, "action": "PLACE"}, account, reason, author, request_id, valid_for, wait, as_json)
 
 
 @order.command()

@@ -15,6 +15,7 @@ from streams.commands.orders import (
     ForceWord,
     InstrumentArgument,
     LimitOption,
+    PostOption,
     QuantityArgument,
     ReduceOption,
     SideArgument,
@@ -53,6 +54,7 @@ def preview(
     time_in_force: ForceOption = ForceWord.DAY,
     expire_at: ExpireOption = None,
     reduce_only: ReduceOption = False,
+    post_only: PostOption = False,
     as_json: AsJson = False,
 ) -> None:
     """Judge an order without sending it: every check with its limit, now and after. Denied ends with 5."""
@@ -63,7 +65,8 @@ def preview(
 
     terms = terms_of(side, quantity, instrument, limit, stop, trail, order_type, time_in_force, expire_at, reduce_only)
     found = connect(settings())
-    asked = manual_of(found, {**terms, "action": "PLACE"}, account, "what if", "preview", "preview", VALID_S)
+    terms |= {"post_only": post_only, "action": "PLACE"}
+    asked = manual_of(found, terms, account, "what if", "preview", "preview", VALID_S)
     state, shared, applied = state_of(found, account)
     proposal = proposal_of(account, asked)
     assert proposal is not None, "the command line asks for side and quantity"

@@ -86,7 +86,7 @@ class FixBroker:
         self._symbols[order.symbol] = order.instrument_id
         terms = words.terms_of(order)
         self._journal.keep([order.client_order_id], terms)
-        pairs = words.new_order(terms, account, _now_us(), order.expire_at_us, order.post_only)
+        pairs = words.new_order(terms, account, _now_us(), order.expire_at_us)
         answer = await self._dialogue.change(order.client_order_id, pairs)
         if answer.get(103) == words.DUPLICATE_ORDER:
             return await self._had(order, terms)

@@ -84,6 +84,8 @@ STATUSES: Mapping[str, OrderStatus] = {
     "D": OrderStatus.NEW,
     "E": OrderStatus.PENDING_REPLACE,
 }
+PARTICIPATE = "6"
+"""ExecInst: participate, do not initiate. What a replace does not say again no longer holds."""
 FILLS = frozenset({ExecType.TRADE, ExecType.TRADE_CORRECT, ExecType.TRADE_CANCEL})
 _SIDES_BACK = {text: side for side, text in SIDES.items()} | {"6": Side.SELL_SHORT, "3": Side.BUY, "4": Side.SELL}
 _LIQUIDITY = {"1": Liquidity.ADDED, "2": Liquidity.REMOVED}
@@ -107,6 +109,7 @@ class Terms(Part, frozen=True):
     limit_price: Decimal | None = None
     stop_price: Decimal | None = None
     order_id: str = ""
+    post_only: bool = False
 
 
 def terms_of(order: SubmitOrder) -> Terms:
@@ -121,6 +124,7 @@ def terms_of(order: SubmitOrder) -> Terms:
         quantity=order.quantity,
         limit_price=order.limit_price,
         stop_price=order.stop_price,
+        post_only=order.post_only,
     )
 
 
@@ -145,18 +149,18 @@ def terms_told(fields: Fields, account_id: str, instrument_id: str) -> Terms:
         limit_price=limit_price,
         stop_price=stop_price,
         order_id=fields.get(37),
+        post_only=PARTICIPATE in fields.get(18).split(),
     )
 
 
-def new_order(terms: Terms, account: str, now_us: int, expire_at_us: int | None, post_only: bool) -> Pairs:
+def new_order(terms: Terms, account: str, now_us: int, expire_at_us: int | None) -> Pairs:
     """Message D."""
     pairs = [(35, NEW_ORDER), (11, terms.client_order_id), (1, account), (55, terms.symbol)]
     pairs += [(54, SIDES[terms.side]), (60, time_text(now_us)), (38, text_of(terms.quantity))]
     pairs += [(40, TYPES[terms.order_type]), (59, TIMES[terms.time_in_force]), *_prices(terms)]
     if expire_at_us is not None:
         pairs.append((126, time_text(expire_at_us)))
-    # 6: participate, do not initiate.
-    return [*pairs, (18, "6")] if post_only else pairs
+    return [*pairs, *_instructions(terms)]
 
 
 def cancel_order(terms: Terms, request_id: str, account: str, now_us: int) -> Pairs:
@@ -170,7 +174,8 @@ def replace_order(terms: Terms, original: str, account: str, now_us: int) -> Pai
     """Message G; the terms are the new ones, under their new name."""
     pairs = [(35, REPLACE), *_order_id(terms), (41, original), (11, terms.client_order_id), (1, account)]
     pairs += [(55, terms.symbol), (54, SIDES[terms.side]), (60, time_text(now_us)), (38, text_of(terms.quantity))]
-    return [*pairs, (40, TYPES[terms.order_type]), (59, TIMES[terms.time_in_force]), *_prices(terms)]
+    pairs += [(40, TYPES[terms.order_type]), (59, TIMES[terms.time_in_force]), *_prices(terms)]
+    return [*pairs, *_instructions(terms)]
 
 
 def order_status(terms: Terms, account: str, request_id: str) -> Pairs:
@@ -198,6 +203,10 @@ def collateral(account: str, request_id: str) -> Pairs:
 
 def _order_id(terms: Terms) -> Pairs:
     return [(37, terms.order_id)] if terms.order_id else []
+
+
+def _instructions(terms: Terms) -> Pairs:
+    return [(18, PARTICIPATE)] if terms.post_only else []
 
 
 def _prices(terms: Terms) -> Pairs:

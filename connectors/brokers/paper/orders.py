@@ -61,6 +61,7 @@ class PaperOrder(Part, frozen=True):
     cumulative: Decimal = ZERO
     paid: Decimal = ZERO
     fee: Decimal = ZERO
+    post_only: bool = False
 
     @property
     def working(self) -> bool:
@@ -96,6 +97,7 @@ def accepted(order: SubmitOrder, accepted_us: int, sequence: int) -> PaperOrder:
         trail_offset=order.trail_offset,
         expire_at_us=order.expire_at_us,
         reduce_only=order.reduce_only,
+        post_only=order.post_only,
     )
 
 

@@ -233,11 +233,15 @@ class PaperVenue:
             return "REDUCE_ONLY", f"holding {held}, {order.side} would not reduce"
         if order.side is not Side.BUY and not instrument.shortable and order.quantity > held:
             return "NOT_SHORTABLE", f"holding {held}, {order.quantity} cannot be sold"
+        return self._taking(entry, instrument)
+
+    def _taking(self, order: PaperOrder, instrument: Instrument) -> tuple[str, str] | None:
+        """Why an order that must not take liquidity is refused; None where it would not, or may."""
         if order.post_only and self._would_take(order, instrument):
             return "POST_ONLY", f"{order.side} at {order.limit_price} would take liquidity"
         return None
 
-    def _would_take(self, order: SubmitOrder, instrument: Instrument) -> bool:
+    def _would_take(self, order: PaperOrder, instrument: Instrument) -> bool:
         """Judged by the newest close; without one nothing is known, and unknown means that it would."""
         last = self._book.bars.get(order.instrument_id)
         if last is None or order.limit_price is None or order.order_type is not OrderType.LIMIT:
@@ -254,7 +258,7 @@ class PaperVenue:
             return "UNKNOWN_INSTRUMENT", f"{self.name} does not know {changed.instrument_id}"
         if changed.quantity < changed.cumulative:
             return "QUANTITY", f"{changed.cumulative} are filled already"
-        return fault(instrument, changed)
+        return fault(instrument, changed) or self._taking(changed, instrument)
 
     def _acknowledge(self, order: PaperOrder, exec_type: ExecType, code: str = "", text: str = "") -> ExecutionReport:
         return report(

@@ -24,6 +24,9 @@ PRICED = {
 }
 """Whether an order type has a limit price and a stop price; None where it may."""
 
+AT_ONCE = frozenset({TimeInForce.IOC, TimeInForce.FOK})
+"""Orders that never rest."""
+
 
 def instrument_known(view: View) -> Reading:
     instrument = view.instrument
@@ -219,12 +222,14 @@ def order_volume_share(view: View) -> Reading:
 
 
 def order_lives(view: View) -> Reading:
-    """An order good till a date needs one in the future; no other has one."""
+    """An order good till a date needs one in the future, no other has one; one that must not take can rest."""
     proposal = view.proposal
     if (proposal.expire_at_us is not None) is not (proposal.time_in_force is TimeInForce.GTD):
         return denied("EXPIRY_MISSING" if proposal.expire_at_us is None else "EXPIRY_NOT_WANTED")
     if proposal.expire_at_us is not None and proposal.expire_at_us <= view.now_us:
         return denied("EXPIRY_PAST", proposal.expire_at_us, view.now_us)
+    if proposal.post_only and (proposal.order_type is not OrderType.LIMIT or proposal.time_in_force in AT_ONCE):
+        return denied("POST_ONLY", f"{proposal.order_type} {proposal.time_in_force}", OrderType.LIMIT)
     return PASSED
 
 

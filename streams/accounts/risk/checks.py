@@ -49,7 +49,7 @@ CHECKS: tuple[Check, ...] = (
     Check("price_valid", 1, order.price_valid, "Reg NMS 612, venue rules", "instrument, prices"),
     Check("quantity_valid", 1, order.quantity_valid, "venue rules", "instrument, quantity"),
     Check("notional_bounds", 1, order.notional_bounds, "venue rules", "instrument, price"),
-    Check("order_lives", 1, order.order_lives, "venue rules", "expiry, clock"),
+    Check("order_lives", 2, order.order_lives, "venue rules", "expiry, clock, post-only"),
     Check("reduce_only", 1, order.reduce_only, "practice of venues", "position, working orders"),
     Check("price_collar", 1, order.price_collar, "RTS 6 art. 15(1)(a)", "mark, price", ("price_collar",), HARD, SOFT),
     Check("price_collar_window", 1, order.price_collar_window, "RTS 6 art. 15(1)(a), LULD", "marks of ten minutes", ("price_collar_window",), HARD, SOFT),

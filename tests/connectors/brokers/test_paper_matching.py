@@ -15,6 +15,7 @@ from schemas.order import ExecType, OrderStatus, SubmitOrder, TimeInForce
 from tests.connectors.brokers.orders import (
     bar,
     buy,
+    change,
     day,
     fees,
     limit,
@@ -312,3 +313,13 @@ def test_what_the_venue_refuses(command: SubmitOrder, code: str) -> None:
     answer = venue.submit(command)
     assert (answer.exec_type, answer.code) == (ExecType.REJECTED, code)
     assert venue.on_bar(bar(2, "100")) == []
+
+
+def test_an_order_that_must_not_take_is_not_changed_so_that_it_would() -> None:
+    venue = PaperVenue([teapots()], rules=FREE)
+    venue.on_bar(bar(1, "100"))
+    resting = buy("a", post_only=True, **limit("99"))
+    assert venue.submit(resting).exec_type is ExecType.NEW
+    refused = venue.replace(change("b", resting, 10, limit_price="101"))
+    assert (refused.exec_type, refused.code) == (ExecType.REPLACE_REJECTED, "POST_ONLY")
+    assert venue.replace(change("c", resting, 10, limit_price="98")).exec_type is ExecType.REPLACED

@@ -296,6 +296,7 @@ def test_a_pair_without_entry_protects_what_is_held_and_one_cancels_the_other() 
         ({"oco": True, "side": Side.SELL, "quantity": D(101)}, "POSITION_TOO_SMALL"),
         ({"oco": True, "side": Side.BUY, "stop_loss_price": D(55), "take_profit_price": D(45)}, "POSITION_TOO_SMALL"),
         ({"oco": True, "side": Side.SELL, "take_profit_price": None}, "EXITS_MISSING"),
+        ({"oco": True, "side": Side.SELL, "post_only": True}, "POST_ONLY"),
         ({"stop_loss_price": D(55), "take_profit_price": D(45)}, "EXITS_CROSSED"),
         ({"side": Side.SELL}, "EXITS_CROSSED"),
         ({"stop_loss_price": D("45.001")}, "PRICE_OFF_TICK"),

@@ -227,6 +227,22 @@ def test_a_person_places_cancels_replaces_and_closes_and_risk_still_decides() ->
     assert (it.order.quantity, it.order.side) == (D(30), Side.SELL)
 
 
+@pytest.mark.parametrize("post_only", [True, False])
+def test_an_order_that_a_person_wants_post_only_reaches_the_broker_as_such(post_only: bool) -> None:
+    it = desk(cash=RICH)
+    it.tell(by_hand(ManualAction.PLACE, instrument_id="WTI", side=Side.BUY, quantity=D(10), order_type=OrderType.LIMIT,
+                    limit_price=D(49), post_only=post_only))  # fmt: skip
+    assert it.order.post_only is post_only
+    assert it.account.orders[it.order.client_order_id].post_only is post_only
+
+
+def test_a_post_only_order_that_could_never_rest_is_denied() -> None:
+    it = desk(cash=RICH)
+    it.tell(by_hand(ManualAction.PLACE, instrument_id="WTI", side=Side.BUY, quantity=D(10), post_only=True))
+    assert (it.verdict.approved, it.verdict.code) == (False, "POST_ONLY")
+    assert not it.of(SubmitOrder)
+
+
 @pytest.mark.parametrize(
     ("asked", "code"),
     [

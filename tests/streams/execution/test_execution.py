@@ -17,7 +17,7 @@ from streams.execution.calls import Policy
 from streams.execution.handler import Execution, NotOwner
 from streams.execution.local import LocalExecution
 from streams.execution.outcomes import Command
-from tests.connectors.brokers.orders import ask, buy, cancel, change, day, limit, sell
+from tests.connectors.brokers.orders import ask, bar, buy, cancel, change, day, limit, sell
 from tests.connectors.brokers.scripted import ScriptedBroker
 
 QUICK = Policy(call_timeout_s=0.2, attempts=4, budget_s=5, first_wait_s=0.001, longest_wait_s=0.002, jitter_s=0)
@@ -76,6 +76,7 @@ def test_a_refusal_is_a_rejection_and_is_not_tried_again() -> None:
     said = outcome(broker, buy("a"))
     assert isinstance(said, ExecutionReport)
     assert (said.exec_type, said.order_status, said.code) == (ExecType.REJECTED, OrderStatus.REJECTED, "NOT_WANTED")
+    assert said.text == "the venue does not want it"
     assert broker.calls == ["submit a"]
 
 
@@ -351,6 +352,27 @@ def test_what_a_broker_does_not_take_is_refused_before_it_is_asked() -> None:
     assert isinstance(said, ExecutionReport)
     assert (said.exec_type, said.code) == (ExecType.REJECTED, "UNSUPPORTED")
     assert broker.calls == []
+
+
+def test_a_post_only_order_is_refused_unasked_where_the_broker_has_none() -> None:
+    broker = ScriptedBroker(post_only=False)
+    said = outcome(broker, buy("a", post_only=True, **limit("90")))
+    assert isinstance(said, ExecutionReport)
+    assert (said.exec_type, said.order_status, said.code) == (ExecType.REJECTED, OrderStatus.REJECTED, "UNSUPPORTED")
+    assert "post-only" in said.text
+    assert broker.calls == []
+
+
+def test_a_post_only_order_that_would_take_is_rejected_and_is_not_tried_again() -> None:
+    broker = ScriptedBroker()
+    broker.venue.on_bar(bar(0, "90"))
+    resting = outcome(broker, buy("a", post_only=True, **limit("89")))
+    taking = outcome(broker, buy("b", post_only=True, **limit("91")))
+    assert isinstance(resting, ExecutionReport)
+    assert isinstance(taking, ExecutionReport)
+    assert resting.exec_type is ExecType.NEW
+    assert (taking.order_status, taking.code) == (OrderStatus.REJECTED, "POST_ONLY")
+    assert (broker.calls, at_the_venue(broker)) == (["submit a", "submit b"], ["a"])
 
 
 def test_a_venue_without_a_broker_is_a_rejection() -> None:

@@ -1,7 +1,10 @@
 """Ids, balances and the rules for real money, without a venue."""
 
+import asyncio
 import base64
+from collections.abc import Awaitable, Callable
 from decimal import Decimal as D
+from typing import Any
 from uuid import RFC_4122, UUID
 
 import pytest
@@ -9,10 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors.brokers.crypto import CryptoAccount, CryptoBroker, CryptoSettings, words
+from connectors.brokers.crypto.account import Account
+from connectors.brokers.crypto.calls import change
 from connectors.brokers.crypto.dialects import UnfitId, from_uuid, uuid_of
 from connectors.brokers.crypto.words import Unreadable
+from connectors.errors import Refused
 from schemas.control import Mode
 from streams.accounts.wishes import order_id
+from tests.connectors.brokers.orders import buy, limit
 
 LIVE = frozenset({Mode.LIVE})
 
@@ -93,6 +100,61 @@ def test_real_money_needs_the_words_and_an_account_that_can_be_told(
     settings = CryptoSettings(exchange=exchange, venue="CRYPTO", modes=LIVE, typed_venue=typed)
     with pytest.raises((ValueError, KeyError), match=says):
         CryptoBroker(settings, [CryptoAccount("alice", "key", "secret", fingerprint)])
+
+
+class Noting:
+    """Exchanges that note what is asked of them, and take it."""
+
+    def __init__(self) -> None:
+        self.more: list[dict[str, Any]] = []
+
+    async def one(self) -> "Noting":
+        return self
+
+    async def change(self, _what: str, ask: Callable[[Any], Awaitable[Any]]) -> Any:
+        return await ask(self)
+
+    def amount_to_precision(self, _symbol: str, number: str) -> str:
+        return number
+
+    price_to_precision = amount_to_precision
+
+    async def create_order(self, *terms: Any) -> dict[str, Any]:
+        self.more.append(terms[-1])
+        return {"id": "1", "symbol": terms[0]}
+
+
+@pytest.mark.parametrize("post_only", [True, False])
+@pytest.mark.parametrize("exchange", ["binance", "binanceusdm", "kraken", "krakenfutures"])
+def test_only_an_order_that_must_not_take_is_sent_post_only(exchange: str, post_only: bool) -> None:
+    settings = CryptoSettings(exchange=exchange, venue="CRYPTO", modes=frozenset({Mode.PAPER}))
+    account = Account(settings, CryptoAccount("alice", "key", "secret"), {})
+    noted = Noting()
+    account.exchanges = noted  # type: ignore[assignment]  # it has what an order needs
+    asyncio.run(account.place(buy("a", post_only=post_only, **limit("90")), "TPT/USD"))
+    (more,) = noted.more
+    assert more.get("postOnly", False) is post_only
+    assert ("timeInForce" in more) is not post_only
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        ("InvalidOrder", 'binance {"code":-2010,"msg":"Order would immediately match and take."}'),
+        ("OrderImmediatelyFillable", 'binanceusdm {"code":-5022,"msg":"could not be executed as maker"}'),
+        ("ExchangeError", 'kraken {"error":["EOrder:Post only order"]}'),
+        ("InvalidOrder", "krakenfutures postWouldExecute"),
+    ],
+)
+def test_an_answer_that_the_order_would_take_is_a_refusal_with_its_words(error: str, words: str) -> None:
+    library = pytest.importorskip("ccxt.async_support", reason="the extra `crypto` is not installed")
+
+    async def refuse() -> None:
+        raise getattr(library, error)(words)
+
+    with pytest.raises(Refused) as refused:
+        asyncio.run(change("submit a", refuse))
+    assert words in str(refused.value)
 
 
 def test_real_money_is_traded_when_all_is_said() -> None:

@@ -85,12 +85,21 @@ def test_a_state_has_no_exec_id_of_its_own() -> None:
 
 
 def test_a_new_order_says_all_its_terms() -> None:
-    command = buy("a", "1.50", **stop_limit("91", "90.10"))
-    pairs = dict(words.new_order(words.terms_of(command), "PA1", 1_727_105_448_601_999, None, True))
+    command = buy("a", "1.50", post_only=True, **stop_limit("91", "90.10"))
+    pairs = dict(words.new_order(words.terms_of(command), "PA1", 1_727_105_448_601_999, None))
     assert pairs == {
         35: "D", 11: "a", 1: "PA1", 55: "TPT", 54: "1", 60: "20240923-15:30:48.601", 38: "1.5", 40: "4", 59: "1",
         44: "90.1", 99: "91", 18: "6",
     }  # fmt: skip
+
+
+def test_an_order_that_must_not_take_says_so_again_when_it_is_replaced() -> None:
+    for ours in (
+        words.terms_of(buy("a", post_only=True, **limit("90"))),
+        words.terms_told(fields(TRADE.replace("|59=", "|").replace("|40=2|", "|40=2|18=G 6|")), "alice", "TEAPOT"),
+    ):
+        assert dict(words.replace_order(ours, "a", "PA1", 0))[18] == "6"
+    assert 18 not in dict(words.replace_order(words.terms_of(buy("a", **limit("90"))), "a", "PA1", 0))
 
 
 def test_the_terms_of_a_strange_order_are_read_from_what_is_told_of_it() -> None:
