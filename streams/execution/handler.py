@@ -193,9 +193,10 @@ class Execution:
 
     async def _outcome(self, command: Command, line: Line, turn: Turn) -> ExecutionReport | NotSent:
         policy = self._policy
+        ends_s = time.monotonic() + policy.budget_s
         try:
             async for attempt in stamina.retry_context(
-                on=lambda error: self._patience(command, error),
+                on=lambda error: _patience(command, error, ends_s - time.monotonic()),
                 attempts=policy.attempts,
                 timeout=policy.budget_s,
                 wait_initial=policy.first_wait_s,
@@ -213,14 +214,6 @@ class Execution:
                 return unavailable(command, str(error), self._standing)
             return undecided(command, str(error), self._standing)
         raise AssertionError("a retry ends with a result or an error")
-
-    def _patience(self, command: Command, error: Exception) -> bool | float:
-        """Whether to try again, and after how many seconds where the other side named them."""
-        if isinstance(error, Unavailable):
-            if error.retry_after_s is None:
-                return True
-            return error.retry_after_s <= self._policy.budget_s and error.retry_after_s
-        return isinstance(error, Ambiguous) and isinstance(command, QueryOrder | CancelOrder)
 
     async def _attempt(self, command: Command, line: Line, turn: Turn) -> ExecutionReport | NotSent:
         no = self._objection(command)
@@ -249,6 +242,15 @@ class Execution:
             remembers = line.capabilities.client_id_unique is ClientIdUnique.ALWAYS
             return not_found(command, self._standing, remembers=remembers)
         return named_by_content(answer)
+
+
+def _patience(command: Command, error: Exception, left_s: float) -> bool | float:
+    """Whether to try again, and after how many seconds where the other side named them: not where too few are left."""
+    if isinstance(error, Unavailable):
+        if error.retry_after_s is None:
+            return True
+        return error.retry_after_s <= left_s and error.retry_after_s
+    return isinstance(error, Ambiguous) and isinstance(command, QueryOrder | CancelOrder)
 
 
 def _require_ownership(command: Command, turn: Turn) -> None:
