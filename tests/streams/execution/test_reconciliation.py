@@ -4,18 +4,27 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from decimal import Decimal
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from msgspec.structs import replace
 
 from connectors.errors import Unavailable
 from connectors.protocols import FillPage
+from schemas.control import Mode
 from schemas.execution import BrokerCash, BrokerPositions, ExecutionReport, HeldCash, HeldPosition
 from schemas.order import ExecType, OrderStatus, Side
 from schemas.record import Record
+from streams.execution.duty import Duty
+from streams.execution.handler import Execution
+from streams.execution.knowledge import Following
 from streams.execution.outcomes import counts_fills
 from streams.execution.reconciliation import LOOKS_MAX, Books
+from streams.runtime.source import Source
+from tests.connectors.brokers.orders import ask, bar, buy
+from tests.connectors.brokers.scripted import ScriptedBroker
+from tests.streams.execution.test_execution import Delivered
 
 USD = HeldCash(currency="USD", amount=Decimal(1000))
 
@@ -243,3 +252,39 @@ def test_a_broker_that_breaks_its_promise_is_asked_again_and_nothing_is_told() -
     books = asyncio.run(act())
     assert (books.counts.failures, books.counts.rounds) == (1, 1)
     assert [one.exec_id for one in written if isinstance(one, ExecutionReport)] == ["x1"]
+
+
+class Heard:
+    """A source that keeps what is delivered."""
+
+    def __init__(self) -> None:
+        self.records: list[Record] = []
+
+    async def deliver(self, records: list[Record]) -> None:
+        self.records += records
+
+
+@pytest.mark.parametrize("down", ["", "fills"])
+def test_a_fill_that_nobody_told_is_written_before_the_answer_that_counts_it_is_handed_back(down: str) -> None:
+    """In the stream's place nobody listens: the question overtook it."""
+    command = buy("a")
+    broker = ScriptedBroker()
+    broker.venue.submit(command)
+    broker.venue.on_bar(bar(2, "100"))
+    heard, execution = Heard(), Execution({"PAPER": broker}, Mode.REPLAY)
+    duty = Duty(execution, {}, Mode.REPLAY, cast(Source, heard), ours=tuple, every_s=1.0)
+    duty._following = cast(Following, SimpleNamespace(ready=asyncio.Event()))
+    side = broker if not down else Told(down=down)
+    duty.books["alice"] = Books("alice", "PAPER", side, duty._write)
+
+    async def act() -> list[Record]:
+        assert duty._following is not None
+        duty._following.ready.set()
+        return await duty.perform(ask(command), Delivered())
+
+    (said,) = asyncio.run(act())
+    assert isinstance(said, ExecutionReport)
+    assert (said.exec_type, said.cumulative_quantity) == (ExecType.ORDER_STATUS, command.quantity)
+    told = [one for one in heard.records if isinstance(one, ExecutionReport)]
+    expected = [] if down else [(ExecType.TRADE, "a", command.quantity)]
+    assert [(one.exec_type, one.client_order_id, one.last_quantity) for one in told] == expected
