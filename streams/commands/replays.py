@@ -89,14 +89,14 @@ def fills(file: FileArgument, as_json: AsJson = False) -> None:
         raise Stop(f"{len(result['differences'])} fills say otherwise than the ledger")
 
 
-def _lines(file: Path) -> Iterator[tuple[int, str]]:
-    """Number and text of every line that is not empty. Raises Stop where there is no such file."""
+def _lines(file: Path) -> Iterator[tuple[int, bytes]]:
+    """Number and bytes of every line that is not empty. Raises Stop where there is no such file."""
     try:
-        text = file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        text = file.read_bytes()
+    except OSError as error:
         code = Exit.NOT_FOUND if isinstance(error, FileNotFoundError) else Exit.FAILURE
         raise Stop(f"{file} cannot be read", why=str(error), next_step="name a file of NDJSON", code=code) from error
-    return ((number, line) for number, line in enumerate(text.splitlines(), 1) if line.strip())
+    return ((number, line) for number, line in enumerate(text.split(b"\n"), 1) if line.strip())
 
 
 def _wrong(file: Path, error: Exception) -> Stop:

@@ -19,7 +19,7 @@ from streams.accounts.orders.order import EXTERNAL, Order, order_of
 from streams.accounts.positions.ledger import FLAT, Net, Terms, fold_fill
 from streams.accounts.room import precisely
 
-Line = tuple[int, str]
+Line = tuple[int, str | bytes]
 _Read = TypeVar("_Read", bound=Record)
 ONE = Decimal(1)
 KINDS: dict[str, type[Record]] = {
@@ -58,7 +58,7 @@ def read_records(lines: Iterable[Line], default: str) -> list[tuple[int, Record]
     for number, text in lines:
         fields = _object(number, text)
         name = fields.pop("record", default)
-        if name not in KINDS:
+        if not isinstance(name, str) or name not in KINDS:
             raise WrongLine(f"line {number}: record {name!r} is none of {', '.join(KINDS)}")
         found.append((number, _parsed(number, KINDS[name], fields)))
     return found
@@ -103,7 +103,7 @@ def orders_of(records: Iterable[tuple[int, Record]]) -> dict[str, Any]:
 def positions_of(fills: Iterable[FileFill]) -> dict[str, Any]:
     """Positions by account and instrument after all fills, each fill with what it did, and where it says otherwise.
 
-    A fill_id that comes again is folded once.
+    A fill_id that comes again is folded once. Raises WrongLine for a price at which the contract has no value.
     """
     nets: dict[tuple[str, str], Net] = {}
     seen: set[tuple[str, str, str]] = set()
@@ -117,7 +117,7 @@ def positions_of(fills: Iterable[FileFill]) -> dict[str, Any]:
                 continue
             seen.add(identity)
             place = (fill.account_id, fill.instrument_id)
-            net, step = _filled(nets.get(place, FLAT), fill)
+            net, step = _filled(number, nets.get(place, FLAT), fill)
             nets[place] = net
             told.append({"line": number, "fill_id": fill.fill_id, **{name: _text(one) for name, one in step.items()}})
             differences += [
@@ -132,13 +132,13 @@ def positions_of(fills: Iterable[FileFill]) -> dict[str, Any]:
     return {"positions": positions, "fills": told, "differences": differences}
 
 
-def _filled(net: Net, fill: Fill) -> tuple[Net, dict[str, Decimal]]:
+def _filled(number: int, net: Net, fill: Fill) -> tuple[Net, dict[str, Decimal]]:
     terms = Terms(fill.contract, ONE if fill.multiplier is None else fill.multiplier)
     signed = fill.quantity if fill.side is Side.BUY else -fill.quantity
     try:
         effect = fold_fill(net, terms, signed, fill.price, fill.fee)
     except (decimal.DecimalException, ZeroDivisionError) as error:
-        raise WrongLine(f"fill {fill.fill_id}: {fill.contract} at {fill.price} has no value") from error
+        raise WrongLine(f"line {number}: {fill.contract} at {fill.price} has no value") from error
     return effect.net, {"realised_pnl": effect.realised, "position_quantity": effect.net.quantity}
 
 
@@ -222,10 +222,11 @@ def _text(number: Decimal) -> str:
     return f"{plain:f}"
 
 
-def _object(number: int, text: str) -> dict[str, Any]:
+def _object(number: int, text: str | bytes) -> dict[str, Any]:
     try:
-        fields = json.loads(text, parse_float=Decimal)
-    except (ValueError, ArithmeticError) as error:
+        whole = text if isinstance(text, str) else text.decode("utf-8")
+        fields = json.loads(whole, parse_float=Decimal)
+    except (ValueError, ArithmeticError, RecursionError) as error:
         raise WrongLine(f"line {number} is not JSON: {error}") from error
     if not isinstance(fields, dict):
         raise WrongLine(f"line {number} is not an object of fields")

@@ -31,7 +31,7 @@ def traded(exec_id: str, quantity: int, price: int) -> dict[str, Any]:
     return report(exec_id, "TRADE", "PARTIALLY_FILLED", last_quantity=str(quantity), last_price=str(price))
 
 
-def numbered(*lines: dict[str, Any]) -> list[tuple[int, str]]:
+def numbered(*lines: dict[str, Any]) -> list[tuple[int, str | bytes]]:
     return [(number, json.dumps(line)) for number, line in enumerate(lines, 1)]
 
 
@@ -120,6 +120,54 @@ def test_nothing_is_printed_of_a_file_with_a_wrong_line(tmp_path: Path) -> None:
     assert (ended.returncode, ended.stdout) == (1, "")
     assert "line 2 is not JSON" in ended.stderr
     assert quantumleap("replay", "orders", "missing", cwd=tmp_path).returncode == 6
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        (b"{", "line 2 is not JSON"),
+        (b"[" * 100_000, "line 2 is not JSON"),
+        (b'{"exec_id": "\xff"}', "line 2 is not JSON: 'utf-8' codec"),
+        (b"7", "line 2 is not an object"),
+        (b'{"exec_id": "x"}', "line 2: not a ExecutionReport: event_time_us: must be given"),
+        (b'{"record": "Bar"}', "line 2: record 'Bar' is none of ExecutionReport"),
+        (b'{"record": ["NotSent"]}', "line 2: record .'NotSent'. is none of"),
+        (json.dumps(report("1", "NEW", "NEW", side="HOLD")).encode(), "line 2: .*side"),
+        (json.dumps(report("1", "BORN", "NEW")).encode(), "line 2: .*exec_type"),
+        (json.dumps(report("1", "TRADE", "NEW", last_quantity="NaN")).encode(), "line 2: .*last_quantity"),
+    ],
+)
+def test_a_wrong_line_of_reports_is_named_by_its_number_and_field(line: bytes, says: str) -> None:
+    with pytest.raises(WrongLine, match=says):
+        read_records([*numbered(report("1", "NEW", "NEW")), (2, line)], "ExecutionReport")
+
+
+def test_a_fill_at_which_its_contract_has_no_value_is_named_by_its_line() -> None:
+    lines = numbered(fill("BUY", 1, 10, instrument_id="BTC"), fill("BUY", 1, 0, contract="INVERSE"))
+    with pytest.raises(WrongLine, match="line 2: INVERSE at 0"):
+        positions_of(read_fills(lines))
+
+
+def test_a_request_about_an_order_that_no_line_began_is_told_with_its_line() -> None:
+    lost = {"record": "NotSent", "event_time_us": 1, "account_id": "A", "client_order_id": "Y", "reason": "LATE",
+            "value": "1", "limit": "0"}  # fmt: skip
+    found = orders(report("1", "NEW", "NEW"), lost)
+    assert [(one["line"], one["client_order_id"]) for one in found["unknown"]] == [(2, "Y")]
+    assert [one["client_order_id"] for one in found["orders"]] == ["X"]
+
+
+def test_files_of_reports_and_of_fills_are_printed_as_json(tmp_path: Path) -> None:
+    told = [report("1", "NEW", "NEW", text="one line\u2028and the same"), traded("2", 10, 100)]
+    lines = [json.dumps(line, ensure_ascii=False) for line in told]
+    (tmp_path / "r.ndjson").write_text("\n\n".join(lines) + "\r\n", encoding="utf-8")
+    (tmp_path / "f.ndjson").write_text(json.dumps(fill("BUY", 3, 10)) + "\n")
+    ended = quantumleap("replay", "orders", "r.ndjson", cwd=tmp_path)
+    assert ended.returncode == 0, ended.stderr
+    (order,) = json.loads(ended.stdout)["orders"]
+    assert (order["status"], [step["line"] for step in order["steps"]]) == ("FILLED", [1, 3])
+    ended = quantumleap("replay", "fills", "f.ndjson", cwd=tmp_path)
+    assert ended.returncode == 0, ended.stderr
+    assert json.loads(ended.stdout)["positions"][0]["quantity"] == "3"
 
 
 def test_resuming_asks_for_a_reason_and_the_whole_checklist(tmp_path: Path) -> None:
