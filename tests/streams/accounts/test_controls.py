@@ -236,6 +236,28 @@ def test_an_order_that_a_person_wants_post_only_reaches_the_broker_as_such(post_
     assert it.account.orders[it.order.client_order_id].post_only is post_only
 
 
+@pytest.mark.parametrize(
+    ("quantity", "price", "code"),
+    [
+        ("10", "50.01", ""),
+        ("9", "50.01", "QUANTITY_BELOW_MIN"),
+        ("10.3", "50.01", "QUANTITY_OFF_LOT"),
+        ("10.25", "50.01", "QUANTITY_PRECISION"),
+        ("10", "50.011", "PRICE_OFF_TICK"),
+        ("10", "50.005", "PRICE_PRECISION"),
+    ],
+)
+def test_what_the_venue_would_not_take_by_its_size_or_digits_is_denied_and_never_sent(
+    quantity: str, price: str, code: str
+) -> None:
+    it = desk(cash=RICH)
+    it.tell(instrument(version=2, quantity_min=D(10), lot_size=D("0.25"), quantity_decimals=1, tick_size=D("0.005")))
+    it.tell(by_hand(ManualAction.PLACE, instrument_id="WTI", side=Side.BUY, quantity=D(quantity),
+                    order_type=OrderType.LIMIT, limit_price=D(price)))  # fmt: skip
+    assert (it.verdict.approved, it.verdict.code) == (not code, code)
+    assert len(it.of(SubmitOrder)) == (0 if code else 1)
+
+
 def test_a_post_only_order_that_could_never_rest_is_denied() -> None:
     it = desk(cash=RICH)
     it.tell(by_hand(ManualAction.PLACE, instrument_id="WTI", side=Side.BUY, quantity=D(10), post_only=True))
