@@ -46,6 +46,7 @@ class TradeIntent(Record, frozen=True):
     provider_id: provider behind the wish
     reason: one sentence for people
     bracket: stop and target work at the broker as orders linked to the entry; without, we watch them
+    post_only: must not take liquidity
     """
 
     source_id: ClassVar[tuple[str, ...]] = ("intent_id",)
@@ -71,6 +72,7 @@ class TradeIntent(Record, frozen=True):
     provider_id: str | None = None
     reason: str = ""
     bracket: bool = False
+    post_only: bool = False
 
 
 class ManualOrder(Record, frozen=True):

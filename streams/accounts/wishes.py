@@ -179,6 +179,7 @@ def _proposal(turn: Turn, intent: TradeIntent, quantity: Decimal) -> Proposal:
         order_type=intent.order_type,
         time_in_force=intent.time_in_force,
         limit_price=intent.limit_price,
+        post_only=intent.post_only,
         stop_price=intent.stop_price if triggered else None,
         protect_stop=None if triggered or intent.bracket else intent.stop_price,
         protect_target=None if intent.bracket else intent.take_profit_price,

@@ -64,6 +64,7 @@ def _is_same(standing: Wish, wish: Wish) -> bool:
         and standing.target_weight == wish.target_weight
         and standing.order_type is wish.order_type
         and standing.limit_price == wish.limit_price
+        and standing.post_only is wish.post_only
     )
 
 
@@ -92,4 +93,5 @@ def _intent(deployment: Deployment, instance: Instance, occasion: Occasion, wish
         provider_id=wish.provider_id,
         reason=wish.reason[:500],
         bracket=wish.bracket,
+        post_only=wish.post_only,
     )

@@ -114,6 +114,7 @@ class Wish(Part, frozen=True):
     signal_id, provider_id: behind the wish
     reason: one sentence for people
     bracket: stop and target work at the broker as orders linked to the entry; without, the account watches them
+    post_only: must not take liquidity; with a limit price
     """
 
     kind: IntentKind
@@ -129,6 +130,7 @@ class Wish(Part, frozen=True):
     provider_id: str | None = None
     reason: str = ""
     bracket: bool = False
+    post_only: bool = False
 
     @staticmethod
     def towards(direction: float, reason: str) -> "Wish":
@@ -220,6 +222,8 @@ def wish_fault(wish: object) -> str:
             return "a price is not a finite number"
     if wish.order_type in (OrderType.LIMIT, OrderType.STOP_LIMIT) and wish.limit_price is None:
         return f"{wish.order_type} without a limit_price"
+    if wish.post_only and wish.order_type is not OrderType.LIMIT:
+        return f"{wish.order_type} cannot be post_only"
     return ""
 
 

@@ -258,6 +258,13 @@ def test_what_the_venue_would_not_take_by_its_size_or_digits_is_denied_and_never
     assert len(it.of(SubmitOrder)) == (0 if code else 1)
 
 
+@pytest.mark.parametrize("post_only", [True, False])
+def test_an_order_that_a_strategy_wants_post_only_reaches_the_broker_as_such(post_only: bool) -> None:
+    it = desk(cash=RICH)
+    it.tell(wish(order_type=OrderType.LIMIT, limit_price=D(49), post_only=post_only))
+    assert (it.order.order_type, it.order.post_only) == (OrderType.LIMIT, post_only)
+
+
 def test_a_post_only_order_that_could_never_rest_is_denied() -> None:
     it = desk(cash=RICH)
     it.tell(by_hand(ManualAction.PLACE, instrument_id="WTI", side=Side.BUY, quantity=D(10), post_only=True))

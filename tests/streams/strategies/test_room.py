@@ -8,6 +8,7 @@ import pytest
 
 from schemas.intent import IntentKind, TradeIntent
 from schemas.market import BarKind
+from schemas.order import OrderType
 from schemas.scalars import SECOND_US
 from schemas.strategy import StrategyCode, StrategyEvent
 from schemas.topics import STRATEGIES_INBOX
@@ -259,6 +260,21 @@ def test_a_wish_for_exits_at_the_broker_becomes_an_intent_for_them() -> None:
     floor.partition = type(floor.partition)(Strategies({"careful": Careful()}))
     (intent,) = floor.intents(deploy("one", "careful"), bar(0, 70))
     assert (intent.stop_price, intent.bracket) == (Decimal(60), True)
+
+
+def test_a_wish_to_make_liquidity_becomes_an_intent_that_must_not_take() -> None:
+    class Patient(type(CATALOGUE["twitch"])):  # type: ignore[misc]  # the class of a value
+        name = "patient"
+
+        def on_bar(self, memory: Any, bar: Any, condition: Any) -> Any:
+            memory, (wish,) = super().on_bar(memory, bar, condition)
+            quiet = {"order_type": OrderType.LIMIT, "limit_price": Decimal(69), "post_only": True}
+            return memory, [msgspec.structs.replace(wish, **quiet)]
+
+    floor = Floor()
+    floor.partition = type(floor.partition)(Strategies({"patient": Patient()}))
+    (intent,) = floor.intents(deploy("one", "patient"), bar(0, 70))
+    assert (intent.order_type, intent.limit_price, intent.post_only) == (OrderType.LIMIT, Decimal(69), True)
 
 
 def test_a_wish_that_stands_is_not_repeated_until_it_is_worth_saying_again() -> None:

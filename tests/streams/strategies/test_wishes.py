@@ -89,6 +89,7 @@ def test_a_direction_beyond_the_full_size_is_none(direction: float) -> None:
             {"kind": IntentKind.DIRECTION, "order_type": OrderType.STOP_LIMIT, "stop_price": Decimal(1)},
             "STOP_LIMIT without a limit_price",
         ),
+        ({"kind": IntentKind.DIRECTION, "post_only": True}, "MARKET cannot be post_only"),
     ],
 )
 def test_a_wish_that_cannot_be_carried_out_says_why(fields: dict[str, Any], why: str) -> None:
@@ -98,6 +99,7 @@ def test_a_wish_that_cannot_be_carried_out_says_why(fields: dict[str, Any], why:
 def test_probabilities_and_limits_at_their_bounds_are_wishes() -> None:
     bounds: list[dict[str, Any]] = [
         {"probability": 0.0}, {"probability": 1.0}, {"order_type": OrderType.LIMIT, "limit_price": Decimal(5)},
+        {"order_type": OrderType.LIMIT, "limit_price": Decimal(5), "post_only": True},
     ]  # fmt: skip
     for fields in bounds:
         assert wish_fault(Wish(kind=IntentKind.DIRECTION, **fields)) == ""
