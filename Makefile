@@ -46,7 +46,8 @@ soak: $(READY) ## All tests that take long: properties in 10,000 cases, faults, 
 
 coverage: $(READY) ## Lines and branches of schemas, connectors and streams that tests reach; 90 % of each are expected
 	@$(BIN)/coverage erase
-	@$(BIN)/coverage run -m pytest -q -m "not slow and not faults" tests
+	@$(BIN)/coverage run -m pytest -q -n 2 --dist loadfile -m "not slow and not faults" tests
+	@$(BIN)/coverage run -m pytest -q tests/journeys/test_run.py tests/journeys/test_orders.py
 	@$(BIN)/coverage combine -q
 	@missed=0; for part in schemas connectors streams; do \
 	  printf '%-11s' $$part; $(BIN)/coverage report --include="$$part/*" --format=total --precision=1 --fail-under=90 || missed=1; \

@@ -35,9 +35,8 @@ class ServerProcess:
     def alive(self) -> bool:
         """Whether this very process still runs."""
         child = _children.get(self.pid)
-        if child is not None and child.poll() is not None:
-            return False
-        return _is_ours(self.pid, self.folder)
+        # A child is asked itself: what the system tells of its words is empty while it is being started.
+        return child.poll() is None if child is not None else _is_ours(self.pid, self.folder)
 
     @property
     def exit_code(self) -> int | None:
