@@ -38,8 +38,8 @@ test: $(READY) ## Rules, contracts, real servers, kills and whole runs: what mus
 	@$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not slow and not faults" tests
 	@$(BIN)/python -m pytest -q tests/journeys/test_run.py tests/faults/test_sitting.py tests/soak/test_soak.py
 
-soak: $(READY) ## All tests that take long: properties in 10,000 cases, faults, storms, journeys, boards after a run
-	@QL_PROPERTY_CASES=$(CASES) $(BIN)/python -m pytest -q tests/streams/accounts/test_reservations.py
+soak: $(READY) ## All tests that take long: properties on new cases, reservations on 10,000, faults, storms, journeys, boards after a run
+	@QL_PROPERTY_CASES=$(CASES) $(BIN)/python -m pytest -q -m "hypothesis and not servers" tests
 	@$(BIN)/python -m pytest -m "slow or faults" $(ARGS)
 	@$(BIN)/python -m tests.faults --faults $(FAULTS)
 	@$(BIN)/python -m tests.soak --orders $(ORDERS)

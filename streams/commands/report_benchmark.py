@@ -12,7 +12,7 @@ import csv
 import io
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -27,8 +27,8 @@ CASH = "CASH"
 COLUMNS = ("sector", "weight", "return")
 WEIGHTS_OFF_MAX = 1e-6
 """How far the weights of a benchmark may be from one together: what rounding leaves."""
-NO_WEIGHT = 1e-12
-"""Weight that is rounding."""
+NO_WEIGHT = 1e-6
+"""Weight that is rounding: a return on it would be one on next to nothing."""
 
 
 class SectorShare(NamedTuple):
@@ -145,6 +145,7 @@ def active_return(
         return "a position or result of some day cannot be valued"
     results = {name: pnl for name, pnl in earned.items() if pnl is not None}
     weights = {name: mean / capital for name, mean in worth.items() if abs(mean / capital) > NO_WEIGHT}
+    results[CASH] = gained - math.fsum(results.get(name, 0.0) for name in weights if name != CASH)
     weights[CASH] = 1.0 - math.fsum(weights.values())
     market = math.fsum(share.weight * share.performance for share in sectors.values())
     segments = {}
@@ -152,11 +153,15 @@ def active_return(
         share = sectors.get(name) or SectorShare(0.0, 0.0 if name == CASH else market)
         weight = weights.get(name, 0.0)
         pnl = results.get(name, 0.0)
-        if name == CASH:
-            pnl = gained - math.fsum(results.get(other, 0.0) for other in weights if other != CASH)
         performance = share.performance if abs(weight) <= NO_WEIGHT else pnl / capital / weight
         segments[name] = Segment(weight, share.weight, performance, share.performance)
-    return ActiveReturn(gained / capital, market, segments, brinson_fachler(segments))
+    added = brinson_fachler(segments)
+    if abs(weights[CASH]) <= NO_WEIGHT:
+        # What was earned with no weight at the end of any day was neither chosen nor allocated.
+        cash = added[CASH]
+        left = results[CASH] / capital - weights[CASH] * segments[CASH].performance
+        added[CASH] = replace(cash, interaction=cash.interaction + left)
+    return ActiveReturn(gained / capital, market, segments, added)
 
 
 def _mean_worth(days: Sequence[date], held: Iterable[Held]) -> dict[str, float] | None:

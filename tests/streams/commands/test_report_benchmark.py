@@ -5,7 +5,7 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from streams.commands.report_benchmark import (
@@ -72,6 +72,9 @@ sectors = st.dictionaries(st.sampled_from(["oil", "gold", "wheat", "tin"]), st.f
 
 
 @given(sectors, sectors, st.floats(500, 5000))
+@example({"oil": 3.5e-6}, {"oil": 129.0}, 500.0)
+@example({"oil": 1.1e-3, "gold": 0.9e-3}, {"oil": -500.0, "gold": 500.0}, 500.0)
+@example({"oil": 500.0, "gold": 500.0}, {}, 600.0)
 def test_allocation_selection_and_interaction_add_up_to_the_return_beyond_the_benchmark(
     worth: dict[str, float], earned: dict[str, float], equity: float
 ) -> None:
