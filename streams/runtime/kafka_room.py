@@ -71,7 +71,8 @@ class KafkaRoom(Service):
             leave=lambda *_: stage("leaving"),
             turns=turns,
             batch_max=batch_max,
-            gather_s=room.gather_s,
+            # Who is let in by turns is waited for by all others.
+            gather_s=0.0 if turns else room.gather_s,
         )
         self.gate = Turns(self.carrier, app.progress, self.source, self.name, turns)
         self._hands = ThreadPoolExecutor(1, f"fold {room.name}")

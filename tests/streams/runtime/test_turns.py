@@ -99,6 +99,15 @@ async def test_a_turn_ends_when_all_that_was_written_is_folded_and_its_outputs_c
     assert verdict.ok, verdict.lines()
 
 
+@pytest.mark.parametrize(("turns", "gather_s"), [(True, 0.0), (False, 3600.0)])
+def test_a_room_that_gathers_keeps_nobody_waiting_in_its_turn(tmp_path: Path, turns: bool, gather_s: float) -> None:
+    class Leisurely(SumsRoom):
+        gather_s = 3600.0
+
+    app = RoomApp("turns", "127.0.0.1:1", CODEC, tmp_path, topic_map=WORLD, replication=1)
+    assert app.room(Leisurely(), turns=turns).carrier.gather_s == gather_s
+
+
 @in_a_loop
 async def test_a_room_that_is_held_folds_nothing_until_it_is_let_in(
     kafka: KafkaServer, tmp_path: Path, topic_prefix: str
