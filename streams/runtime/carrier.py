@@ -337,7 +337,7 @@ class Carrier:
 
     def _until_next(self, most_s: float) -> float:
         """How long to wait for records: not beyond the moment at which those that gathered may go."""
-        if self._in_hand is not None or not self._pending:
+        if self._in_hand is not None or not self._pending or not self._open:
             return most_s
         return min(most_s, max(0.0, self._next_at - self.beat))
 
